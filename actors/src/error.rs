@@ -1,0 +1,123 @@
+//! What can go wrong, one enum per boundary.
+
+use std::{error::Error, time::Duration};
+
+/// Why an attempt at a delivery failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The consumer returned an error.
+    #[error("handler failed")]
+    Error(#[source] Box<dyn Error + Send + Sync>),
+    /// The consumer panicked; the text is the panic message where there was one.
+    #[error("handler panicked: {0}")]
+    Panicked(String),
+    /// The consumer did not finish in time and was dropped.
+    #[error("handler passed its deadline of {0:?}")]
+    DeadlinePassed(Duration),
+    /// The thread that ran the consumer ended; whether the attempt had effects is not known.
+    #[error("handler thread ended during the attempt")]
+    WorkerLost,
+}
+
+impl Cause {
+    /// Returns this level and all sources below it on one line, for logs and records.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
+    }
+}
+
+/// Why a [`Source`](crate::Source) could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct SourceError {
+    #[source]
+    error: Box<dyn Error + Send + Sync>,
+    fatal: bool,
+    retry_after: Option<Duration>,
+}
+
+impl SourceError {
+    /// Returns an error that passes by itself: the fetch is repeated after a backoff.
+    pub fn transient(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            error: error.into(),
+            fatal: false,
+            retry_after: None,
+        }
+    }
+
+    /// Returns an error that only a person can mend: the engine drains and stops.
+    pub fn fatal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            error: error.into(),
+            fatal: true,
+            retry_after: None,
+        }
+    }
+
+    /// Sets the time the other side asked us to wait; the fetch is not repeated earlier.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// Returns whether repeating the fetch is pointless.
+    pub fn is_fatal(&self) -> bool {
+        self.fatal
+    }
+
+    /// Returns the time the other side asked us to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Returns the error the source reported.
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        self.error.as_ref()
+    }
+
+    /// Returns the error the source reported.
+    pub fn into_inner(self) -> Box<dyn Error + Send + Sync> {
+        self.error
+    }
+}
+
+/// Why the engine could not be started or asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// No actix system runs on this thread.
+    #[error(
+        "no actix system on this thread: start inside `#[actix::main]`, or on a thread with a system of its own"
+    )]
+    NoSystem,
+    /// A setting is out of its bounds.
+    #[error("{setting} must be {bound}")]
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// What it must be.
+        bound: &'static str,
+    },
+    /// The consumer factory panicked on a worker thread.
+    #[error("the handler factory panicked on worker {worker}; its message is on standard error")]
+    FactoryPanicked {
+        /// Index of the worker, counted from 0.
+        worker: usize,
+    },
+    /// The signal handlers could not be installed.
+    #[error("signal handlers could not be installed")]
+    Signals(#[source] std::io::Error),
+    /// The engine has stopped, or its thread ended.
+    #[error("the engine is gone")]
+    Gone,
+}

@@ -1,0 +1,203 @@
+//! The actor that drives a [`Source`]: fetches when there is credit, hands batches downstream, and reports back
+//! to the source what ended.
+//!
+//! It owns the source and talks to one receiver of [`DispatchBatch`]. It promises: never more deliveries than
+//! credit; every progress it hears of is recorded in the source before the next fetch or commit; a fetch may be
+//! cancelled at any time, a hand-over never is. The mailbox only passes commands on to one long task, which is in
+//! `polling`.
+
+use std::{fmt, time::Duration};
+
+use actix::{Actor, Context, Message, Recipient, ResponseFuture};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    backoff::Backoff,
+    delivery::{Offset, Seq},
+    error::SourceError,
+    polling::PollingTask,
+    source::Source,
+    supervisor::DispatchBatch,
+};
+
+/// Stop fetching. The reply is the highest seq that was ever handed over.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<Seq>, PollerGone>")]
+pub(crate) struct StopPolling;
+
+/// Wait for the receipts still owed, then let the source tell the other side what is finished. Ends the poller.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) deadline: Duration,
+}
+
+impl Message for Commit {
+    type Result = Result<Result<Option<Offset>, SourceError>, PollerGone>;
+}
+
+/// Stop or resume fetching; what is handed over already goes on.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PollerGone>")]
+pub(crate) struct SetPaused {
+    pub(crate) paused: bool,
+}
+
+/// Tell when polling ends by itself; the reply is the reason. It never comes when polling was told to stop.
+#[derive(Debug, Message)]
+#[rtype(result = "PollingEnded")]
+pub(crate) struct AwaitEnd;
+
+/// Why polling ended by itself.
+#[derive(Debug)]
+pub(crate) enum PollingEnded {
+    /// The source reported an error that only a person can mend.
+    Source(SourceError),
+    /// The receiver of the batches is gone.
+    DownstreamGone,
+    /// The source panicked.
+    Panicked,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// Tell how polling goes.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<PollingState, PollerGone>")]
+pub(crate) struct TellPolling;
+
+/// How polling goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PollingState {
+    /// Whether fetching is paused.
+    pub paused: bool,
+    /// Whether a fetch is under way.
+    pub fetching: bool,
+    /// Batches fetched so far, empty ones included.
+    pub fetches: u64,
+    /// Fetches that failed so far.
+    pub failures: u64,
+    /// Fetches that failed in a row, up to now.
+    pub failures_in_a_row: u32,
+    /// The last failure, cleared by the next success.
+    pub last_error: Option<String>,
+    /// Time since the last fetch that succeeded; `None` before the first one.
+    pub last_success_age: Option<Duration>,
+}
+
+/// The polling task ended by a panic, or the engine has closed.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the poller is gone")]
+pub(crate) struct PollerGone;
+
+/// An order from the actor to its task, with the place for the answer.
+pub(crate) enum Command {
+    Stop(oneshot::Sender<Option<Seq>>),
+    Commit {
+        deadline: Duration,
+        reply: oneshot::Sender<Result<Option<Offset>, SourceError>>,
+    },
+    SetPaused {
+        paused: bool,
+        reply: oneshot::Sender<()>,
+    },
+    AwaitEnd(oneshot::Sender<PollingEnded>),
+    Tell(oneshot::Sender<PollingState>),
+}
+
+/// See the module's documentation.
+pub struct Poller<S: Source> {
+    task: Option<PollingTask<S>>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl<S: Source> fmt::Debug for Poller<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poller").finish_non_exhaustive()
+    }
+}
+
+impl<S: Source> Poller<S> {
+    /// Returns a poller that feeds `downstream`.
+    pub(crate) fn new(source: S, downstream: Recipient<DispatchBatch<S::Payload>>, backoff: Backoff) -> Self {
+        let (commands, orders) = mpsc::unbounded_channel();
+        let task = PollingTask::new(source, downstream, orders, backoff);
+        Self {
+            task: Some(task),
+            commands,
+        }
+    }
+
+    /// Passes a command on and returns its reply. The reply fails when the task is gone.
+    fn order<R: 'static>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<R>) -> Command,
+    ) -> ResponseFuture<Result<R, PollerGone>> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(command(reply)).is_ok();
+        Box::pin(async move {
+            if sent {
+                answer.await.map_err(|_| PollerGone)
+            } else {
+                Err(PollerGone)
+            }
+        })
+    }
+}
+
+impl<S: Source> Actor for Poller<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        if let Some(task) = self.task.take() {
+            actix_rt::spawn(task.run());
+        }
+    }
+}
+
+impl<S: Source> actix::Handler<SetPaused> for Poller<S> {
+    type Result = ResponseFuture<Result<(), PollerGone>>;
+
+    fn handle(&mut self, message: SetPaused, _: &mut Self::Context) -> Self::Result {
+        self.order(|reply| Command::SetPaused {
+            paused: message.paused,
+            reply,
+        })
+    }
+}
+
+impl<S: Source> actix::Handler<TellPolling> for Poller<S> {
+    type Result = ResponseFuture<Result<PollingState, PollerGone>>;
+
+    fn handle(&mut self, _: TellPolling, _: &mut Self::Context) -> Self::Result {
+        self.order(Command::Tell)
+    }
+}
+
+impl<S: Source> actix::Handler<AwaitEnd> for Poller<S> {
+    type Result = ResponseFuture<PollingEnded>;
+
+    fn handle(&mut self, _: AwaitEnd, _: &mut Self::Context) -> Self::Result {
+        let answer = self.order(Command::AwaitEnd);
+        Box::pin(async move { answer.await.unwrap_or(PollingEnded::Panicked) })
+    }
+}
+
+impl<S: Source> actix::Handler<StopPolling> for Poller<S> {
+    type Result = ResponseFuture<Result<Option<Seq>, PollerGone>>;
+
+    fn handle(&mut self, _: StopPolling, _: &mut Self::Context) -> Self::Result {
+        self.order(Command::Stop)
+    }
+}
+
+impl<S: Source> actix::Handler<Commit> for Poller<S> {
+    type Result = ResponseFuture<Result<Result<Option<Offset>, SourceError>, PollerGone>>;
+
+    fn handle(&mut self, message: Commit, _: &mut Self::Context) -> Self::Result {
+        self.order(|reply| Command::Commit {
+            deadline: message.deadline,
+            reply,
+        })
+    }
+}

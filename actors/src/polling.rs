@@ -1,0 +1,287 @@
+//! The loop of the [`Poller`](crate::Poller): orders, receipts, fetches and waits, one event at a time.
+
+use std::{fmt, rc::Rc, time::Duration};
+
+use actix::{MailboxError, Recipient};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{LocalBoxFuture, OptionFuture},
+    stream::FuturesUnordered,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+
+use crate::{
+    backoff::Backoff,
+    delivery::{Credit, Delivery, Offset, Seq},
+    error::SourceError,
+    poller::{Command, PollingEnded, PollingState},
+    source::Source,
+    supervisor::{Closing, DispatchBatch, Receipt},
+};
+
+/// Pause between two tries of the last commit; short, because a deadline runs.
+const COMMIT_RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+type Fetch<S> = LocalBoxFuture<'static, Result<Vec<Delivery<<S as Source>::Payload>>, SourceError>>;
+type Committing = LocalBoxFuture<'static, Result<Option<Offset>, SourceError>>;
+type NumberedReceipt = (u64, Result<Result<Receipt, Closing>, MailboxError>);
+
+/// Everything the loop owns.
+pub(crate) struct PollingTask<S: Source> {
+    source: Rc<S>,
+    downstream: Recipient<DispatchBatch<S::Payload>>,
+    orders: mpsc::UnboundedReceiver<Command>,
+    receipts: FuturesUnordered<LocalBoxFuture<'static, NumberedReceipt>>,
+    /// Number of the last batch sent, empty ones included. Credit in the receipt of an older one is out of date.
+    asked: u64,
+    credit: Credit,
+    fetch: Option<Fetch<S>>,
+    committing: Option<Committing>,
+    /// Whether the source has records that no fetch has carried yet.
+    untold: bool,
+    backoff: Backoff,
+    resume_at: Option<Instant>,
+    stopped: bool,
+    handed_over: Option<Seq>,
+    end: Option<PollingEnded>,
+    end_watcher: Option<oneshot::Sender<PollingEnded>>,
+    state: PollingState,
+    last_success: Option<Instant>,
+}
+
+impl<S: Source> fmt::Debug for PollingTask<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollingTask")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Source> PollingTask<S> {
+    pub(crate) fn new(
+        source: S,
+        downstream: Recipient<DispatchBatch<S::Payload>>,
+        orders: mpsc::UnboundedReceiver<Command>,
+        backoff: Backoff,
+    ) -> Self {
+        Self {
+            source: Rc::new(source),
+            downstream,
+            orders,
+            receipts: FuturesUnordered::new(),
+            asked: 0,
+            credit: Credit::NONE,
+            fetch: None,
+            committing: None,
+            untold: false,
+            backoff,
+            resume_at: None,
+            stopped: false,
+            handed_over: None,
+            end: None,
+            end_watcher: None,
+            state: PollingState::default(),
+            last_success: None,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        self.send(Vec::new());
+        loop {
+            self.start_what_may_start();
+            let fetched = OptionFuture::from(self.fetch.as_mut());
+            let committed = OptionFuture::from(self.committing.as_mut());
+            let resume = OptionFuture::from(self.resume_at.map(sleep_until));
+            tokio::select! {
+                // Orders first: stopping works under full load.
+                biased;
+                order = self.orders.recv() => match order {
+                    None => return,
+                    Some(Command::Commit { deadline, reply }) => {
+                        let result = self.last_commit(Instant::now() + deadline).await;
+                        // A coordinator that is gone needs no answer.
+                        let _ = reply.send(result);
+                        return;
+                    }
+                    Some(order) => self.obey(order),
+                },
+                Some(receipt) = self.receipts.next() => self.take_receipt(receipt),
+                Some(result) = fetched => {
+                    self.fetch = None;
+                    self.take_fetched(result);
+                }
+                Some(result) = committed => {
+                    self.committing = None;
+                    if let Err(error) = result {
+                        tracing::warn!(%error, "commit while paused did not work, the next fetch repeats it");
+                    }
+                }
+                Some(()) = resume => self.resume_at = None,
+            }
+        }
+    }
+
+    fn start_what_may_start(&mut self) {
+        if self.stopped || self.fetch.is_some() || self.committing.is_some() {
+            return;
+        }
+        if self.state.paused {
+            if std::mem::take(&mut self.untold) {
+                let source = Rc::clone(&self.source);
+                self.committing = Some(async move { source.commit().await }.boxed_local());
+            }
+        } else if self.credit.any() && self.resume_at.is_none() {
+            let (source, credit) = (Rc::clone(&self.source), self.credit);
+            self.untold = false;
+            self.fetch = Some(async move { source.next_batch(credit).await }.boxed_local());
+        }
+    }
+
+    /// Sends a batch, or only asks for a receipt when it is empty.
+    fn send(&mut self, deliveries: Vec<Delivery<S::Payload>>) {
+        self.asked += 1;
+        let number = self.asked;
+        let receipt = self.downstream.send(DispatchBatch { deliveries });
+        self.receipts
+            .push(receipt.map(move |receipt| (number, receipt)).boxed_local());
+    }
+
+    fn take_receipt(&mut self, (number, receipt): NumberedReceipt) {
+        match receipt {
+            Ok(Ok(receipt)) => {
+                if !receipt.progress.is_empty() {
+                    self.untold = true;
+                    self.source.record(receipt.progress);
+                }
+                if number == self.asked {
+                    self.credit = receipt.credit;
+                    if receipt.unfinished > 0 {
+                        self.send(Vec::new());
+                    }
+                }
+            }
+            Ok(Err(Closing)) => self.credit = Credit::NONE,
+            Err(MailboxError::Closed | MailboxError::Timeout) => {
+                self.credit = Credit::NONE;
+                self.end_by_itself(PollingEnded::DownstreamGone);
+            }
+        }
+    }
+
+    fn take_fetched(&mut self, result: Result<Vec<Delivery<S::Payload>>, SourceError>) {
+        match result {
+            Ok(batch) => {
+                self.backoff.reset();
+                self.state.fetches += 1;
+                self.state.last_error = None;
+                self.last_success = Some(Instant::now());
+                if let Some(last) = batch.last() {
+                    if batch.len() > self.credit.0 {
+                        tracing::error!(
+                            fetched = batch.len(),
+                            credit = self.credit.0,
+                            "source exceeded its credit"
+                        );
+                    }
+                    self.handed_over = Some(last.seq);
+                    self.credit = Credit::NONE;
+                    self.send(batch);
+                }
+            }
+            Err(error) => {
+                self.state.failures += 1;
+                self.state.last_error = Some(error.to_string());
+                // What the failed fetch was to tell may not have arrived.
+                self.untold = true;
+                if error.is_fatal() {
+                    tracing::error!(%error, "source failed for good");
+                    self.end_by_itself(PollingEnded::Source(error));
+                } else {
+                    let backoff = self.backoff.next_delay(fastrand::f64());
+                    let delay = error.retry_after().map_or(backoff, |asked| asked.max(backoff));
+                    let failures = self.backoff.failures();
+                    tracing::warn!(%error, failures, ?delay, "fetch failed, will be repeated");
+                    self.resume_at = Some(Instant::now() + delay);
+                }
+            }
+        }
+    }
+
+    fn end_by_itself(&mut self, end: PollingEnded) {
+        if self.stopped {
+            return;
+        }
+        self.stopped = true;
+        self.fetch = None;
+        match self.end_watcher.take() {
+            // A watcher that is gone leaves nobody to tell.
+            Some(watcher) => drop(watcher.send(end)),
+            None => self.end = Some(end),
+        }
+    }
+
+    fn obey(&mut self, order: Command) {
+        // Whoever stopped waiting for an answer does not need it: replies are sent without looking back.
+        match order {
+            Command::Stop(reply) => {
+                self.stopped = true;
+                self.fetch = None;
+                if let Some(watcher) = self.end_watcher.take() {
+                    let _ = watcher.send(PollingEnded::Stopped);
+                }
+                let _ = reply.send(self.handed_over);
+            }
+            Command::SetPaused { paused, reply } => {
+                self.state.paused = paused;
+                if paused && self.fetch.take().is_some() {
+                    // The cancelled fetch may not have told what it was to tell.
+                    self.untold = true;
+                }
+                let _ = reply.send(());
+            }
+            Command::AwaitEnd(reply) => match self.end.take() {
+                Some(end) => drop(reply.send(end)),
+                None => self.end_watcher = Some(reply),
+            },
+            Command::Tell(reply) => {
+                let _ = reply.send(PollingState {
+                    fetching: self.fetch.is_some(),
+                    failures_in_a_row: self.backoff.failures(),
+                    last_success_age: self.last_success.map(|at| at.elapsed()),
+                    ..self.state.clone()
+                });
+            }
+            Command::Commit { .. } => unreachable!("the loop takes commits itself"),
+        }
+    }
+
+    /// Waits for the receipts still owed and commits, both until the deadline.
+    async fn last_commit(&mut self, deadline: Instant) -> Result<Option<Offset>, SourceError> {
+        self.stopped = true;
+        self.fetch = None;
+        while let Ok(Some(receipt)) = timeout_at(deadline, self.receipts.next()).await {
+            self.take_receipt(receipt);
+        }
+        self.committing = None;
+        let mut last_error = None;
+        loop {
+            match timeout_at(deadline, self.source.commit()).await {
+                Ok(Ok(offset)) => return Ok(offset),
+                Ok(Err(error)) if error.is_fatal() => return Err(error),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "commit did not work, will be repeated until its deadline");
+                    last_error = Some(error);
+                }
+                Err(_elapsed) => {
+                    return Err(last_error.unwrap_or_else(|| {
+                        SourceError::transient("the commit did not finish before its deadline")
+                    }));
+                }
+            }
+            sleep(COMMIT_RETRY_PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Worker threads: built by the factory on their own thread, replaced when they die, ended by the shutdown.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+
+use std::{collections::HashSet, time::Duration};
+
+use actogram_actors::{Engine, EngineError, Outcome, Placement, RetryPolicy};
+use support::{Feed, Log, engine, real_time, until, virtual_time};
+
+#[test]
+fn each_worker_has_a_thread_of_its_own() {
+    real_time(async {
+        let feed = Feed::new();
+        let log = Log::new();
+        let seen = log.clone();
+        let engine = engine(&feed, move |_| {
+            seen.add(std::thread::current().id());
+            async {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                Outcome::Done
+            }
+        })
+        .placement(Placement::Workers(3))
+        .start()
+        .await
+        .unwrap();
+        let lanes: Vec<String> = (0..100).map(|n| format!("lane:{n}")).collect();
+        feed.offer(lanes.iter().map(String::as_str).zip(0..));
+        until("all are settled", || feed.settled_count() == 100).await;
+
+        let threads: HashSet<_> = log.all().into_iter().collect();
+        assert_eq!(threads.len(), 3);
+        assert!(!threads.contains(&std::thread::current().id()));
+        assert!(engine.shutdown().await.unwrap().is_clean());
+    });
+}
+
+#[test]
+fn a_worker_whose_thread_ends_is_replaced_and_its_deliveries_run_again() {
+    real_time(async {
+        let feed = Feed::new();
+        let engine = engine(&feed, |delivery| async move {
+            if *delivery.payload == 0 && delivery.attempt == 1 {
+                actix_rt::Arbiter::current().stop();
+                std::future::pending::<()>().await;
+            }
+            Outcome::Done
+        })
+        .placement(Placement::Workers(1))
+        .retry(RetryPolicy::new([Duration::from_millis(10)]))
+        .start()
+        .await
+        .unwrap();
+        feed.offer([("a", 0), ("a", 1), ("b", 2)]);
+
+        until("all are settled", || feed.settled_count() == 3).await;
+
+        let report = engine.shutdown().await.unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        let of_a: Vec<_> = feed
+            .settled()
+            .iter()
+            .filter(|s| s.attempt == 2)
+            .map(|s| s.seq)
+            .collect();
+        assert!(!of_a.is_empty(), "the lost attempt was counted");
+    });
+}
+
+#[test]
+fn a_factory_that_panics_is_an_error_of_the_start() {
+    fn broken() -> Broken {
+        panic!("scripted panic")
+    }
+    struct Broken;
+    impl actogram_actors::Consumer<u64> for Broken {
+        async fn consume(&self, _: actogram_actors::Delivery<u64>) -> Outcome {
+            Outcome::Done
+        }
+    }
+    for placement in [Placement::Workers(2), Placement::Current] {
+        real_time(async {
+            let started = Engine::new(Feed::new().source(), broken)
+                .placement(placement)
+                .start()
+                .await;
+
+            assert!(
+                matches!(started, Err(EngineError::FactoryPanicked { worker: 0 })),
+                "{started:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn settings_out_of_bounds_are_refused() {
+    virtual_time(async {
+        let build = || engine(&Feed::new(), |_| async { Outcome::Done });
+
+        for (engine, setting) in [
+            (build().concurrency(0), "concurrency"),
+            (build().placement(Placement::Workers(0)), "workers"),
+            (
+                build().credit(actogram_actors::CreditPolicy::Lockstep(0)),
+                "credit",
+            ),
+            (build().handler_deadline(Duration::ZERO), "handler deadline"),
+        ] {
+            let error = engine.start().await.unwrap_err();
+            assert!(error.to_string().starts_with(setting), "{error}");
+        }
+    });
+}
+
+#[test]
+fn outside_an_actix_system_the_start_is_an_error_not_a_panic() {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+
+    let started = tokio.block_on(engine(&Feed::new(), |_| async { Outcome::Done }).start());
+
+    assert!(matches!(started, Err(EngineError::NoSystem)), "{started:?}");
+}
+
+#[test]
+fn a_handler_that_blocks_its_thread_does_not_hold_the_shutdown() {
+    real_time(async {
+        let feed = Feed::new();
+        let log = Log::new();
+        let seen = log.clone();
+        let (unblock, blocked) = std::sync::mpsc::channel::<()>();
+        let blocked = std::sync::Arc::new(std::sync::Mutex::new(blocked));
+        let engine = engine(&feed, move |_| {
+            let (seen, blocked) = (seen.clone(), std::sync::Arc::clone(&blocked));
+            async move {
+                seen.add(());
+                // Blocks the worker's thread until the test has its report.
+                let _ = blocked.lock().unwrap().recv();
+                Outcome::Done
+            }
+        })
+        .placement(Placement::Workers(1))
+        .drain_deadline(Duration::from_millis(50))
+        .start()
+        .await
+        .unwrap();
+        feed.offer([("a", 1)]);
+        until("it blocks", || log.len() == 1).await;
+
+        let report = engine.shutdown().await.unwrap();
+
+        assert_eq!(report.drain.abandoned.len(), 1);
+        drop(unblock);
+    });
+}
