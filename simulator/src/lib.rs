@@ -1,1 +1,97 @@
-//! Simulator.
+//! An independent Telegram Bot API server for tests and demos.
+//!
+//! [`Simulator`] is a real HTTP server on 127.0.0.1 that behaves like <https://core.telegram.org/bots/api> where a bot
+//! can lose, repeat or reorder something: the update queue and its offsets, waiting polls, conflicts, expiry, flood
+//! waits, error texts. It can be made to fail in every way a network or a server can, and it keeps a ledger of what
+//! was issued, confirmed and sent, which the real server never shows.
+//!
+//! ```
+//! use actogram_simulator::{Fault, Simulator};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let simulator = Simulator::start()?;
+//! let bot = simulator.bot();
+//! let ann = bot.user("Ann");
+//!
+//! bot.fault(Fault::DropAfterProcessing.on("sendMessage"));
+//! ann.say("hello");
+//! // Start a bot with `simulator.url()` and `bot.token()` here, then look at what it did:
+//! assert_eq!(bot.pending().len(), 1);
+//! assert!(ann.heard().is_empty());
+//! assert!(bot.violations().is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is where
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Simulator`] | starts, stops and restarts the server, takes it off the network |
+//! | [`Bot`] | adds users and chats, queues updates, injects faults, shows the ledger, waits for conditions |
+//! | [`User`], [`Chat`] | speak, edit, press buttons |
+//! | [`Fault`] | what goes wrong, by name |
+//! | [`World`] | the server without clock and socket, for virtual time |
+//!
+//! # What is not simulated
+//!
+//! Webhook settings are checked and kept, but nothing is delivered. `parse_mode` is checked, but markup stays in the
+//! text. Files are not fetched from URLs. Request bodies cannot be compressed. Methods that are not known are
+//! answered `404 Not Found: method not found`.
+
+// In reading order: what comes in and goes out, ...
+mod moment;
+mod params;
+
+mod encoding;
+mod reply;
+mod token;
+
+// ... one bot and all it has, ...
+mod updates;
+
+mod people;
+
+mod files;
+mod ledger;
+mod violations;
+
+mod account;
+
+mod actions;
+
+// ... what calls do to it, and what goes wrong, ...
+mod methods;
+
+mod faults;
+mod flood;
+
+mod world;
+
+// ... and the machine around the rules.
+mod shared;
+
+mod face;
+
+mod view;
+
+mod bot;
+mod chat;
+
+mod simulator;
+
+pub use crate::actions::{ActionError, Queued};
+pub use crate::bot::Bot;
+pub use crate::chat::{Chat, User};
+pub use crate::faults::{Fault, FaultRule};
+pub use crate::flood::FloodProfile;
+pub use crate::ledger::{Fate, Issued, PollOutcome, PollRecord, Refused, Sent};
+pub use crate::moment::Moment;
+pub use crate::params::{Params, Upload};
+pub use crate::people::{Access, ChatKind};
+pub use crate::reply::{Delivery, Reply};
+pub use crate::simulator::{Simulator, SimulatorBuilder, StartError};
+pub use crate::token::TokenError;
+pub use crate::view::View;
+pub use crate::violations::Violation;
+pub use crate::world::{Request, Restart, Ticket, Verdict, World};

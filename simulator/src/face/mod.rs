@@ -1,0 +1,5 @@
+//! The server's face: HTTP on loopback.
+
+pub(crate) mod answer;
+pub(crate) mod connections;
+pub(crate) mod server;

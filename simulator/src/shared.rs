@@ -1,0 +1,208 @@
+//! The world behind its lock: the clock, the waiters of tickets, and who is told about a change.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::Moment;
+use crate::face::connections::{Connection, Connections};
+use crate::reply::Reply;
+use crate::world::{Ticket, World};
+
+/// Wall-clock time that never goes backwards and can be moved forward.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+    started_at: Moment,
+    skipped: Duration,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let since_epoch = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            started: Instant::now(),
+            started_at: Moment::from_unix(since_epoch),
+            skipped: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.started_at + self.started.elapsed() + self.skipped
+    }
+
+    /// Returns the real time at which the clock will show `moment`.
+    fn instant_of(&self, moment: Moment) -> Instant {
+        self.started + moment.since(self.started_at + self.skipped)
+    }
+}
+
+/// What the lock guards.
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) clock: Clock,
+    pub(crate) connections: Connections,
+    waiters: HashMap<Ticket, Waiter>,
+}
+
+/// Who waits for the answer of a ticket.
+struct Waiter {
+    sender: oneshot::Sender<Reply>,
+    connection: Option<Arc<Connection>>,
+}
+
+impl Waiter {
+    fn is_gone(&self) -> bool {
+        self.sender.is_closed()
+            || self
+                .connection
+                .as_ref()
+                .is_some_and(|connection| connection.is_closed())
+    }
+}
+
+impl State {
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Registers who gets the answer of a ticket; must happen before the lock is released.
+    pub(crate) fn await_reply(
+        &mut self,
+        ticket: Ticket,
+        connection: Option<Arc<Connection>>,
+    ) -> oneshot::Receiver<Reply> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiters.insert(ticket, Waiter { sender, connection });
+        receiver
+    }
+
+    /// Tells the world which waiting calls have lost their client.
+    pub(crate) fn note_lost_clients(&mut self) {
+        for (ticket, _) in self.waiters.iter().filter(|(_, waiter)| waiter.is_gone()) {
+            self.world.client_gone(*ticket);
+        }
+    }
+}
+
+/// Shared by the handles, the HTTP workers and the timer.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    version: watch::Sender<u64>,
+    rescheduled: Notify,
+}
+
+impl Shared {
+    pub(crate) fn new(world: World) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                world,
+                clock: Clock::start(),
+                connections: Connections::default(),
+                waiters: HashMap::new(),
+            }),
+            changed: Condvar::new(),
+            version: watch::Sender::new(0),
+            rescheduled: Notify::new(),
+        })
+    }
+
+    /// Reads the state.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic of a test's predicate must not take the simulator from the other threads.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state at the present moment, sends what became ready and tells everybody who waits.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State, Moment) -> T) -> T {
+        let mut state = self.lock();
+        let now = state.now();
+        state.world.advance(now);
+        let due_before = state.world.due_at();
+        let outcome = change(&mut state, now);
+        state.world.advance(now);
+        for (ticket, reply) in state.world.take_replies() {
+            if let Some(waiter) = state.waiters.remove(&ticket) {
+                // The client may be gone; the call has taken effect all the same.
+                let _ = waiter.sender.send(reply);
+            }
+        }
+        let rescheduled = state.world.due_at() != due_before;
+        drop(state);
+        self.changed.notify_all();
+        self.version.send_modify(|version| *version += 1);
+        if rescheduled {
+            self.rescheduled.notify_one();
+        }
+        outcome
+    }
+
+    /// Moves the clock forward.
+    pub(crate) fn skip(&self, span: Duration) {
+        self.change(|state, _| state.clock.skipped += span);
+        self.change(|_, _| ());
+    }
+
+    /// Waits until `holds` or the timeout, checking after every change.
+    pub(crate) fn wait_for(&self, timeout: Duration, mut holds: impl FnMut(&State) -> bool) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.lock();
+        loop {
+            if holds(&state) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits like [`wait_for`](Self::wait_for) without blocking the thread.
+    pub(crate) async fn wait_for_async(
+        &self,
+        timeout: Duration,
+        mut holds: impl FnMut(&State) -> bool,
+    ) -> bool {
+        let mut version = self.version.subscribe();
+        let waiting = async {
+            loop {
+                version.mark_unchanged();
+                if holds(&self.lock()) {
+                    return;
+                }
+                if version.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        };
+        tokio::time::timeout(timeout, waiting).await.is_ok()
+    }
+
+    /// Does what becomes due, for ever.
+    pub(crate) async fn run_timer(&self) {
+        loop {
+            let rescheduled = self.rescheduled.notified();
+            let due = {
+                let state = self.lock();
+                state.world.due_at().map(|due| state.clock.instant_of(due))
+            };
+            match due {
+                Some(due) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(due.into()) => self.change(|_, _| ()),
+                        () = rescheduled => {}
+                    }
+                }
+                None => rescheduled.await,
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The running server: start, stop, restart, outage.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{fmt, io, thread};
+
+use actix_web::dev::ServerHandle;
+
+use crate::bot::Bot;
+
+use crate::face::server;
+use crate::flood::FloodProfile;
+use crate::shared::Shared;
+use crate::token::{TokenError, well_formed};
+use crate::world::{BotKey, Restart, World};
+
+/// The id of the bot that is there from the start.
+const DEFAULT_BOT_ID: i64 = 7_000_000_001;
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The port is taken or may not be used.
+    #[error("port {port} on 127.0.0.1 cannot be listened on, choose another or 0 for any free one")]
+    Listen {
+        /// The port that was asked for.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The server thread could not be started.
+    #[error("the server thread could not be started")]
+    Thread {
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The settings of a [`Simulator`] that has not been started.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct SimulatorBuilder {
+    port: u16,
+    flood: FloodProfile,
+    penalties: bool,
+    local: bool,
+    seed: Option<u64>,
+}
+
+impl Default for SimulatorBuilder {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            flood: FloodProfile::Off,
+            penalties: true,
+            local: false,
+            seed: None,
+        }
+    }
+}
+
+impl SimulatorBuilder {
+    /// Sets the port on 127.0.0.1; default 0, any free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets the rate limits; default [`FloodProfile::Off`].
+    pub fn flood(mut self, profile: FloodProfile) -> Self {
+        self.flood = profile;
+        self
+    }
+
+    /// Switches what makes impatient clients slow: the penalty for repeating an offset within 3 s, and the pace of
+    /// one 409 per 3 s. Default on, as on the real server; off makes some tests faster.
+    pub fn penalties(mut self, on: bool) -> Self {
+        self.penalties = on;
+        self
+    }
+
+    /// Applies the webhook rules of a local Bot API server: plain HTTP, any port, any address. Default off.
+    pub fn local(mut self, on: bool) -> Self {
+        self.local = on;
+        self
+    }
+
+    /// Fixes the seed from which the first update ids are drawn; default a random one.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Starts the server on a thread of its own; it answers when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StartError::Listen`] when a port cannot be listened on and [`StartError::Thread`] when the system
+    /// gives no thread.
+    pub fn start(self) -> Result<Simulator, StartError> {
+        let Self {
+            port,
+            flood,
+            penalties,
+            local,
+            seed,
+        } = self;
+        let listener = listen(port)?;
+        let address = address_of(&listener)?;
+        let world = World::new(flood, penalties, local, seed.unwrap_or_else(|| fastrand::u64(..)));
+        let shared = Shared::new(world);
+
+        let (ready, started) = mpsc::channel();
+        let served = shared.clone();
+        let thread = thread::Builder::new()
+            .name("bot-api-simulator".to_owned())
+            .spawn(move || run(listener, served, &ready))
+            .map_err(|source| StartError::Thread { source })?;
+        let no_report = || StartError::Thread {
+            source: io::ErrorKind::BrokenPipe.into(),
+        };
+        let handles = started
+            .recv()
+            .map_err(|_| no_report())?
+            .map_err(|source| StartError::Thread { source })?;
+
+        let simulator = Simulator {
+            inner: Arc::new(Running {
+                shared,
+                address,
+                handles,
+                thread: Some(thread),
+            }),
+        };
+        simulator.bot();
+        Ok(simulator)
+    }
+}
+
+fn listen(port: u16) -> Result<TcpListener, StartError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|source| StartError::Listen { port, source })
+}
+
+fn address_of(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener
+        .local_addr()
+        .map_err(|source| StartError::Thread { source })
+}
+
+/// The body of the server thread.
+fn run(listener: TcpListener, shared: Arc<Shared>, ready: &mpsc::Sender<io::Result<Vec<ServerHandle>>>) {
+    actix_web::rt::System::new().block_on(async move {
+        let timer = actix_web::rt::spawn({
+            let shared = shared.clone();
+            async move { shared.run_timer().await }
+        });
+        match server::start(listener, shared.clone()) {
+            Ok(api) => {
+                // Without a receiver the starting thread is gone, and with it the wish for a server.
+                let _ = ready.send(Ok(vec![api.handle()]));
+                if let Err(error) = api.await {
+                    tracing::error!(%error, "server ended");
+                }
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        }
+        timer.abort();
+    });
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    handles: Vec<ServerHandle>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.lock().connections.go_down();
+        for handle in self.handles.iter().rev() {
+            // The command is sent by the call; the future only waits for its completion.
+            drop(handle.stop(false));
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("server thread panicked");
+        }
+    }
+}
+
+/// A Bot API server on 127.0.0.1, on a thread of its own.
+///
+/// Handles are cheap to clone and may be used from any thread, inside and outside of async code; except for the
+/// `wait_for` methods no call blocks longer than the server needs for one request. The server stops when the last
+/// clone is dropped.
+#[derive(Clone)]
+pub struct Simulator {
+    inner: Arc<Running>,
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator")
+            .field("url", &self.url())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Simulator {
+    /// Starts a server with default settings.
+    ///
+    /// # Errors
+    ///
+    /// See [`SimulatorBuilder::start`].
+    pub fn start() -> Result<Self, StartError> {
+        Self::builder().start()
+    }
+
+    /// Returns the default settings.
+    pub fn builder() -> SimulatorBuilder {
+        SimulatorBuilder::default()
+    }
+
+    /// Returns the root of the server, `http://127.0.0.1:<port>`; methods are at `/bot<token>/<method>`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.inner.address)
+    }
+
+    /// Returns the bot that is there from the start.
+    pub fn bot(&self) -> Bot {
+        self.bot_with_token(&well_formed(DEFAULT_BOT_ID))
+            .expect("the token of the default bot is well-formed")
+    }
+
+    /// Returns the bot with this token; it is created when it is new.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is wrong with a malformed token.
+    pub fn bot_with_token(&self, token: &str) -> Result<Bot, TokenError> {
+        let key = BotKey {
+            token: token.to_owned(),
+            test: false,
+        };
+        Bot::register(self.inner.shared.clone(), key)
+    }
+
+    /// Takes the whole server off the network: every connection is closed, and every new one at once.
+    ///
+    /// Queues, waiting polls and the clock go on.
+    pub fn go_down(&self) {
+        self.inner.shared.change(|state, _| state.connections.go_down());
+    }
+
+    /// Ends [`go_down`](Self::go_down).
+    pub fn go_up(&self) {
+        self.inner.shared.change(|state, _| state.connections.go_up());
+    }
+
+    /// Restarts the server in place.
+    ///
+    /// An orderly restart answers what waits and closes connections behind the answers; a kill closes everything
+    /// unanswered and brings back the updates that were confirmed last.
+    pub fn restart(&self, restart: Restart) {
+        restart_in_place(&self.inner.shared, restart);
+    }
+
+    /// Moves the server's clock forward: timeouts pass, updates expire, flood waits end.
+    pub fn advance_clock(&self, span: Duration) {
+        self.inner.shared.skip(span);
+    }
+}
+
+pub(crate) fn restart_in_place(shared: &Shared, restart: Restart) {
+    shared.change(|state, now| {
+        state.world.restart(now, restart);
+        match restart {
+            Restart::KeepConfirmations => state.connections.close_when_idle(),
+            Restart::LoseConfirmationsSince(_) => state.connections.close_all(),
+        }
+    });
+}

@@ -1,0 +1,7 @@
+//! The server as clients see it: real sockets, a raw client.
+
+mod support;
+
+mod main_flows;
+
+mod faults;
