@@ -1,6 +1,6 @@
 //! What can go wrong, one enum per boundary.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 /// Why an attempt at a delivery failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,22 +23,21 @@ pub enum Cause {
 impl Cause {
     /// Returns this level and all sources below it on one line, for logs and records.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        text
+        chain(self)
     }
 }
 
+/// Returns an error and all its sources on one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let levels = std::iter::successors(Some(error), |error| (*error).source());
+    levels.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// Why a [`Source`](crate::Source) could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
+///
+/// It prints as the error the source reported.
+#[derive(Debug)]
 pub struct SourceError {
-    #[source]
     error: Box<dyn Error + Send + Sync>,
     fatal: bool,
     retry_after: Option<Duration>,
@@ -80,6 +79,11 @@ impl SourceError {
         self.retry_after
     }
 
+    /// Returns this error and all its sources on one line, for logs and records.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+
     /// Returns the error the source reported.
     pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
         self.error.as_ref()
@@ -88,6 +92,18 @@ impl SourceError {
     /// Returns the error the source reported.
     pub fn into_inner(self) -> Box<dyn Error + Send + Sync> {
         self.error
+    }
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for SourceError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
     }
 }
 

@@ -116,7 +116,7 @@ impl<S: Source> PollingTask<S> {
                 Some(result) = committed => {
                     self.committing = None;
                     if let Err(error) = result {
-                        tracing::warn!(%error, "commit while paused did not work, the next fetch repeats it");
+                        tracing::warn!(error = error.chain(), "commit while paused did not work, the next fetch repeats it");
                     }
                 }
                 Some(()) = resume => self.resume_at = None,
@@ -193,17 +193,22 @@ impl<S: Source> PollingTask<S> {
             }
             Err(error) => {
                 self.state.failures += 1;
-                self.state.last_error = Some(error.to_string());
+                self.state.last_error = Some(error.chain());
                 // What the failed fetch was to tell may not have arrived.
                 self.untold = true;
                 if error.is_fatal() {
-                    tracing::error!(%error, "source failed for good");
+                    tracing::error!(error = error.chain(), "source failed for good");
                     self.end_by_itself(PollingEnded::Source(error));
                 } else {
                     let backoff = self.backoff.next_delay(fastrand::f64());
                     let delay = error.retry_after().map_or(backoff, |asked| asked.max(backoff));
                     let failures = self.backoff.failures();
-                    tracing::warn!(%error, failures, ?delay, "fetch failed, will be repeated");
+                    tracing::warn!(
+                        error = error.chain(),
+                        failures,
+                        ?delay,
+                        "fetch failed, will be repeated"
+                    );
                     self.resume_at = Some(Instant::now() + delay);
                 }
             }
@@ -272,7 +277,10 @@ impl<S: Source> PollingTask<S> {
                 Ok(Ok(offset)) => return Ok(offset),
                 Ok(Err(error)) if error.is_fatal() => return Err(error),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "commit did not work, will be repeated until its deadline");
+                    tracing::warn!(
+                        error = error.chain(),
+                        "commit did not work, will be repeated until its deadline"
+                    );
                     last_error = Some(error);
                 }
                 Err(_elapsed) => {

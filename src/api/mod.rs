@@ -57,4 +57,9 @@ pub use self::{
     multipart::MultipartForm,
     server::{Server, ServerError},
 };
+pub(crate) use self::{
+    request::RequestBody,
+    response::{Answer, read as read_response},
+    transport::Transport,
+};
 pub use crate::token::{Token, TokenError};

@@ -42,6 +42,22 @@ struct Envelope<'a> {
     result: Option<&'a RawValue>,
 }
 
+impl Answer {
+    /// The JSON text of `result`.
+    pub(crate) fn result_text(&self) -> &str {
+        std::str::from_utf8(&self.result).expect("`read` has made the body valid utf-8 before it was parsed")
+    }
+}
+
+/// Replaces what is not UTF-8, which JSON has to be: one broken string must not make a whole batch unreadable, or it
+/// would come again for ever.
+fn readable(body: Bytes) -> Bytes {
+    match std::str::from_utf8(&body) {
+        Ok(_) => body,
+        Err(_) => Bytes::from(String::from_utf8_lossy(&body).into_owned()),
+    }
+}
+
 /// Sorts a response into success or one of the outcomes of [`ApiError`]. The token is removed from texts of the server.
 pub(crate) fn read(method: &str, token: &Token, response: RawResponse) -> Result<Answer, ApiError> {
     let RawResponse {
@@ -49,6 +65,7 @@ pub(crate) fn read(method: &str, token: &Token, response: RawResponse) -> Result
         retry_after,
         body,
     } = response;
+    let body = readable(body);
     let envelope: Option<Envelope<'_>> = serde_json::from_slice(&body).ok();
     match envelope {
         Some(Envelope {
@@ -181,6 +198,30 @@ fn seconds(value: &Value) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_string_that_is_not_utf_8_spoils_nothing_around_it() {
+        let body = Bytes::from_static(
+            b"{\"ok\":true,\"result\":[{\"update_id\":1,\"x\":\"\xff\"},{\"update_id\":2}]}",
+        );
+        let token = Token::parse("123:secret").unwrap();
+
+        let answer = read(
+            "getUpdates",
+            &token,
+            RawResponse {
+                status: 200,
+                retry_after: None,
+                body,
+            },
+        )
+        .unwrap();
+
+        assert_eq!(
+            answer.result_text(),
+            "[{\"update_id\":1,\"x\":\"\u{fffd}\"},{\"update_id\":2}]"
+        );
+    }
 
     fn respond(status: u16, body: &str) -> Result<Answer, ApiError> {
         respond_with_header(status, None, body)

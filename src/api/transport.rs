@@ -62,7 +62,6 @@ impl Transport {
     }
 
     /// Returns a transport with the same settings and no connections, for when the present ones are not to be trusted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the long-polling source"))]
     pub(crate) fn fresh(&self) -> Self {
         Self::connect_lazily(Rc::clone(&self.settings))
     }

@@ -1,0 +1,387 @@
+//! Putting a bot together and starting it.
+
+use std::{env, future::Future, io, sync::mpsc, thread, time::Duration};
+
+use actix::Recipient;
+use actogram_actors::{Backoff, CreditPolicy, Engine, EngineError, Lane, Placement, RetryPolicy};
+
+use crate::{
+    api::{Api, ApiConfig, Server, Token, Transport},
+    error::{ConfigError, Error},
+    handle::BotHandle,
+    handler::{Handler, HandlerFactory},
+    incoming::{IncomingUpdate, RecipientFactory},
+    report::BotReport,
+    source::{PollingMonitor, PollingSettings, PollingSource},
+    update::{Update, UpdateKind},
+    worker::{DeadUpdate, ErrorHook, WorkerFactory},
+};
+
+/// Environment variable with the token.
+const TOKEN_VARIABLE: &str = "TELEGRAM_BOT_TOKEN";
+
+/// Environment variable with the root of the Bot API server.
+const SERVER_VARIABLE: &str = "TELEGRAM_API_URL";
+
+/// Most updates of one batch; see <https://core.telegram.org/bots/api#getupdates>.
+const BATCH: usize = 100;
+
+/// Builder of a bot, in the manner of actix-web's `HttpServer`: a token, a handler factory, and settings that all have a
+/// default. Nothing happens before [`run`](Self::run), [`start`](Self::start) or [`spawn`](Self::spawn); that is also
+/// when a missing or wrong setting is reported.
+///
+/// ```no_run
+/// use actogram::{Bot, BotReport, Context, HandlerResult};
+///
+/// #[actix::main]
+/// async fn main() -> Result<BotReport, actogram::Error> {
+///     Bot::from_env().handlers(|| echo).run().await
+/// }
+///
+/// async fn echo(ctx: Context) -> HandlerResult {
+///     if let Some(text) = ctx.text() {
+///         ctx.reply(text).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// # Delivery
+///
+/// Updates are fetched by long polling, up to 100 at a time. A batch is confirmed to the Bot API server only when every
+/// update of it has been handled (or given up), so nothing is lost however the process ends; at most one batch runs
+/// again. Chats of one batch are handled concurrently, each in order. A handler that takes long holds the next
+/// batch, so a failed update is repeated only twice, after 1 s and 2 s, before it goes to
+/// [`on_error`](Self::on_error).
+#[must_use = "a bot does nothing until it is run, started or spawned"]
+pub struct Bot {
+    api: Result<ApiConfig, ConfigError>,
+    handlers: Option<Box<dyn HandlerFactory>>,
+    on_error: Option<ErrorHook>,
+    polling: PollingSettings,
+    poll_backoff: Backoff,
+    placement: Placement,
+    concurrency: usize,
+    retry: RetryPolicy,
+    handler_timeout: Duration,
+    drain_deadline: Duration,
+}
+
+impl std::fmt::Debug for Bot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bot")
+            .field("api", &self.api)
+            .field("polling", &self.polling)
+            .field("placement", &self.placement)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Bot {
+    /// Updates handled at the same time, over all workers.
+    pub const DEFAULT_CONCURRENCY: usize = 256;
+
+    /// Time one attempt at an update may take: 5 minutes.
+    pub const DEFAULT_HANDLER_TIMEOUT: Duration = Duration::from_secs(300);
+
+    /// Time a shutdown waits for running handlers: 25 s, below the 30 s that container platforms wait before they kill.
+    pub const DEFAULT_DRAIN_DEADLINE: Duration = Duration::from_secs(25);
+
+    /// Returns the bot with this token, as [@BotFather](https://t.me/BotFather) gives it, at Telegram's own server.
+    pub fn new(token: impl AsRef<str>) -> Self {
+        Self::with_config(
+            Token::parse(token.as_ref())
+                .map(ApiConfig::new)
+                .map_err(ConfigError::Token),
+        )
+    }
+
+    /// Returns the bot whose token is in `TELEGRAM_BOT_TOKEN`, at the Bot API server whose root is in
+    /// `TELEGRAM_API_URL` (Telegram's own when that is not set or empty).
+    pub fn from_env() -> Self {
+        Self::with_config(config_from_env())
+    }
+
+    fn with_config(api: Result<ApiConfig, ConfigError>) -> Self {
+        Self {
+            api,
+            handlers: None,
+            on_error: None,
+            polling: PollingSettings::default(),
+            poll_backoff: Backoff::default(),
+            placement: Placement::default(),
+            concurrency: Self::DEFAULT_CONCURRENCY,
+            retry: RetryPolicy::quick(),
+            handler_timeout: Self::DEFAULT_HANDLER_TIMEOUT,
+            drain_deadline: Self::DEFAULT_DRAIN_DEADLINE,
+        }
+    }
+
+    /// Sets the Bot API server; default Telegram's own, or what [`from_env`](Self::from_env) found.
+    pub fn server(mut self, server: Server) -> Self {
+        self.api = self.api.map(|api| api.server(server));
+        self
+    }
+
+    /// Changes the settings of the [`Api`] that handlers use: timeouts, connections, flood waits.
+    pub fn api_config(mut self, change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
+        self.api = self.api.map(change);
+        self
+    }
+
+    /// Sets what handles the updates. `factory` is called once per worker, on the worker's thread, so that a handler may
+    /// hold things that are not `Send`; what all workers share is captured by the factory (`Arc`).
+    pub fn handlers<F, H>(mut self, factory: F) -> Self
+    where
+        F: Fn() -> H + Clone + Send + 'static,
+        H: Handler,
+    {
+        self.handlers = Some(Box::new(factory));
+        self
+    }
+
+    /// Sets actors of your own as what handles the updates, instead of [`handlers`](Self::handlers). `factory` is called
+    /// once per worker, on the worker's thread, and again when the actor it returned has ended.
+    pub fn recipients<F>(mut self, factory: F) -> Self
+    where
+        F: Fn() -> Recipient<IncomingUpdate> + Clone + Send + 'static,
+    {
+        self.handlers = Some(Box::new(RecipientFactory(factory)));
+        self
+    }
+
+    /// Sets what is shown each update that is given up, with its raw text and its errors. The update is confirmed when
+    /// the hook has ended (or panicked, or passed the handler timeout). Default: the log line alone.
+    pub fn on_error<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(DeadUpdate) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        self.on_error = Some(ErrorHook::new(hook));
+        self
+    }
+
+    /// Sets the number of worker threads, each with a handler of its own; default one per core, at least 1.
+    pub fn workers(mut self, threads: usize) -> Self {
+        self.placement = Placement::Workers(threads);
+        self
+    }
+
+    /// Sets where handlers run; [`Placement::Current`] puts them on the thread that starts the bot.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
+        self
+    }
+
+    /// Sets how many updates are handled at the same time over all workers; default
+    /// [`DEFAULT_CONCURRENCY`](Self::DEFAULT_CONCURRENCY), at least 1.
+    pub fn concurrency(mut self, updates: usize) -> Self {
+        self.concurrency = updates;
+        self
+    }
+
+    /// Sets how the lane of an update is chosen: updates of one lane are handled in order, one at a time. Default: the
+    /// chat, else the user, else what the update is about ([`Update::lane`]).
+    pub fn lane_by(mut self, choose: impl Fn(&Update) -> Lane + Send + Sync + 'static) -> Self {
+        self.polling.lane_by = Some(std::sync::Arc::new(choose));
+        self
+    }
+
+    /// Sets which kinds of updates the server keeps for this bot. It is sent until one call has succeeded; the server
+    /// remembers it, also for later runs. Default: what the server remembers, at first every kind except
+    /// `chat_member`, `message_reaction` and `message_reaction_count`
+    /// (<https://core.telegram.org/bots/api#getupdates>).
+    pub fn allowed_updates(mut self, kinds: impl IntoIterator<Item = UpdateKind>) -> Self {
+        let known = kinds
+            .into_iter()
+            .filter(|kind| *kind != UpdateKind::Unknown)
+            .collect();
+        self.polling.allowed_updates = Some(known);
+        self
+    }
+
+    /// Sets how long the server holds a poll when there is no update; default and most 50 s, at least 1 s, in whole
+    /// seconds.
+    pub fn poll_timeout(mut self, timeout: Duration) -> Self {
+        self.polling.poll_timeout = timeout;
+        self
+    }
+
+    /// Sets how long polling may go unanswered before its connections are replaced and an error is logged, spread by
+    /// ±20 %; default 3 minutes, at least the poll timeout plus 10 s. It never ends the process.
+    pub fn poll_watchdog(mut self, patience: Duration) -> Self {
+        self.polling.watchdog = patience;
+        self
+    }
+
+    /// Sets how long to wait before a failed poll is repeated; default 0.5 s, doubling to at most 30 s, ±20 %. A wait that
+    /// the server asks for is never cut short.
+    pub fn poll_backoff(mut self, backoff: Backoff) -> Self {
+        self.poll_backoff = backoff;
+        self
+    }
+
+    /// Sets when failed updates are repeated; default after 1 s and 2 s, then [`on_error`](Self::on_error). The next
+    /// batch waits for repetitions.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sets the time one attempt at an update may take before it is dropped and counts as failed; default
+    /// [`DEFAULT_HANDLER_TIMEOUT`](Self::DEFAULT_HANDLER_TIMEOUT).
+    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.handler_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a shutdown waits for what was fetched; default
+    /// [`DEFAULT_DRAIN_DEADLINE`](Self::DEFAULT_DRAIN_DEADLINE). Up to 4 s for telling the server and 0.5 s for ending
+    /// the worker threads come on top.
+    pub fn drain_deadline(mut self, deadline: Duration) -> Self {
+        self.drain_deadline = deadline;
+        self
+    }
+
+    /// Runs the bot until it is told to stop by SIGTERM, SIGINT or a handler, and returns how it stopped.
+    ///
+    /// The first signal drains and stops, the second stops without waiting, the third kills the process. The report can
+    /// be returned from `main`, where it sets the exit code. Dropping the future does not stop the bot.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and [`Error::PollingFailed`] when updates can no longer be had.
+    pub async fn run(self) -> Result<BotReport, Error> {
+        self.begin(true).await?.wait().await
+    }
+
+    /// Starts the bot on this thread's actix system, for an application that lives there already (`#[actix::main]`,
+    /// `#[actix_web::main]`), and returns its handle. Takes no signals: stop it with
+    /// [`BotHandle::shutdown`] before the application ends.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first missing or wrong setting, [`EngineError::NoSystem`] outside an actix system (use
+    /// [`spawn`](Self::spawn) there), [`EngineError::FactoryPanicked`] when a handler could not be built. The token
+    /// is not checked with the server.
+    pub async fn start(self) -> Result<BotHandle, Error> {
+        self.begin(false).await
+    }
+
+    /// Starts the bot on a thread of its own with an actix system of its own, for applications that have none
+    /// (`#[tokio::main]`, plain threads), and returns its handle, which works from anywhere. Takes no signals.
+    ///
+    /// Blocks until the workers have started: a few milliseconds, no network. The thread ends when the bot has stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and [`Error::Thread`].
+    pub fn spawn(self) -> Result<BotHandle, Error> {
+        let (give, take) = mpsc::sync_channel(1);
+        let body = move || {
+            actix_rt::System::new().block_on(async move {
+                let started = self.begin(false).await;
+                let handle = started.as_ref().ok().cloned();
+                // Whoever spawned us waits for this; if it is gone, the bot is of use all the same.
+                let _ = give.send(started);
+                if let Some(handle) = handle {
+                    // The report reaches every handle by itself.
+                    let _ = handle.wait().await;
+                }
+            });
+        };
+        thread::Builder::new()
+            .name("actogram".to_owned())
+            .spawn(body)
+            .map_err(Error::Thread)?;
+        take.recv()
+            .map_err(|_ended| Error::Thread(io::Error::other("the thread ended while it started the bot")))?
+    }
+
+    async fn begin(self, take_signals: bool) -> Result<BotHandle, Error> {
+        let Self {
+            api,
+            handlers,
+            on_error,
+            polling,
+            poll_backoff,
+            placement,
+            concurrency,
+            retry,
+            handler_timeout,
+            drain_deadline,
+        } = self;
+        let config = api?;
+        let handlers = handlers.ok_or(ConfigError::NoHandlers)?;
+        check(&polling)?;
+        if actix_rt::System::try_current().is_none() {
+            return Err(EngineError::NoSystem.into());
+        }
+
+        let monitor = PollingMonitor::default();
+        // A client of its own: sending can never starve polling of connections.
+        let source = PollingSource::new(Transport::new(&config), polling, monitor.clone());
+        let api = Api::start(config);
+        let workers = WorkerFactory {
+            handlers,
+            api: api.clone(),
+            on_error,
+        };
+        let mut engine = Engine::new(source, move || workers.build())
+            .placement(placement)
+            .concurrency(concurrency)
+            .credit(CreditPolicy::Lockstep(BATCH))
+            .retry(retry)
+            .backoff(poll_backoff)
+            .handler_deadline(handler_timeout)
+            .drain_deadline(drain_deadline);
+        if take_signals {
+            engine = engine.take_signals();
+        }
+        let engine = engine.start().await?;
+        tracing::info!(bot_id = api.bot_id(), "started");
+        Ok(BotHandle::new(engine, api, monitor))
+    }
+}
+
+fn check(polling: &PollingSettings) -> Result<(), ConfigError> {
+    let second = Duration::from_secs(1);
+    if polling.poll_timeout < second || polling.poll_timeout > PollingSettings::LONGEST_POLL {
+        return Err(ConfigError::Setting {
+            setting: "poll_timeout",
+            bound: "from 1 s to 50 s",
+        });
+    }
+    if polling.watchdog < polling.poll_timeout + PollingSettings::MARGIN {
+        return Err(ConfigError::Setting {
+            setting: "poll_watchdog",
+            bound: "at least the poll timeout plus 10 s",
+        });
+    }
+    Ok(())
+}
+
+fn config_from_env() -> Result<ApiConfig, ConfigError> {
+    let token = variable(TOKEN_VARIABLE)?.ok_or(ConfigError::MissingToken {
+        variable: TOKEN_VARIABLE,
+    })?;
+    let config = ApiConfig::new(Token::parse(&token).map_err(ConfigError::Token)?);
+    Ok(match variable(SERVER_VARIABLE)? {
+        None => config,
+        Some(root) => config.server(Server::parse(&root).map_err(|source| ConfigError::Server {
+            variable: SERVER_VARIABLE,
+            source,
+        })?),
+    })
+}
+
+/// Returns the value of an environment variable; an empty one counts as not set.
+fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
+    match env::var(name) {
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(ConfigError::NotUnicode { variable: name }),
+    }
+}

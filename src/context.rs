@@ -1,0 +1,177 @@
+//! What a handler is given.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use frankenstein::{
+    methods::SendMessageParams,
+    types::{CallbackQuery, Message},
+};
+
+use crate::{
+    api::{Api, ApiError},
+    update::{DecodeError, Update, UpdateContent},
+};
+
+/// One update on its way through a handler: its raw text, its typed value when asked for, and the [`Api`].
+///
+/// `Clone + Send + Sync`; cloning is cheap and shares what was decoded.
+///
+/// The typed value is decoded at the first use. [`content`](Self::content) reports an update that does not fit the
+/// typed model as an error; the shorthands ([`message`](Self::message), [`text`](Self::text) …) return `None` for
+/// it and make the attempt fail when the handler has returned, so that such an update becomes a dead letter instead of
+/// being ignored. A handler that works on [`raw`](Self::raw) is not concerned by either.
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+struct Inner {
+    update: Update,
+    api: Api,
+    attempt: u32,
+    content: OnceLock<UpdateContent>,
+    message: OnceLock<Option<Box<Message>>>,
+    callback_query: OnceLock<Option<Box<CallbackQuery>>>,
+    undecodable: OnceLock<DecodeError>,
+}
+
+impl Context {
+    /// Returns a context, for tests of handlers.
+    pub fn new(update: Update, api: Api, attempt: u32) -> Self {
+        Self(Arc::new(Inner {
+            update,
+            api,
+            attempt,
+            content: OnceLock::new(),
+            message: OnceLock::new(),
+            callback_query: OnceLock::new(),
+            undecodable: OnceLock::new(),
+        }))
+    }
+
+    /// Returns the update with its ids, its kind and its lane.
+    pub fn update(&self) -> &Update {
+        &self.0.update
+    }
+
+    /// Returns the JSON text of the update as it arrived.
+    pub fn raw(&self) -> &str {
+        self.0.update.raw()
+    }
+
+    /// Returns the handle for calls.
+    pub fn api(&self) -> &Api {
+        &self.0.api
+    }
+
+    /// Returns the number of this attempt, counted from 1. Above 1 an earlier attempt failed, so its effects may be
+    /// there already.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// Returns the typed value.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`DecodeError`] for an update of a kind or shape that the typed model does not know.
+    pub fn content(&self) -> Result<&UpdateContent, DecodeError> {
+        if let Some(content) = self.0.content.get() {
+            return Ok(content);
+        }
+        let content = self.0.update.content()?;
+        Ok(self.0.content.get_or_init(|| content))
+    }
+
+    /// Returns the message, when the update is one: new or edited, of a chat, a channel or a business account.
+    pub fn message(&self) -> Option<&Message> {
+        let message = self
+            .0
+            .message
+            .get_or_init(|| self.noting_errors(self.0.update.message()));
+        message.as_deref()
+    }
+
+    /// Returns the text of the message, when the update is a message with text.
+    pub fn text(&self) -> Option<&str> {
+        self.message()?.text.as_deref()
+    }
+
+    /// Returns the callback query, when the update is one.
+    pub fn callback_query(&self) -> Option<&CallbackQuery> {
+        let query = self
+            .0
+            .callback_query
+            .get_or_init(|| self.noting_errors(self.0.update.callback_query()));
+        query.as_deref()
+    }
+
+    /// Returns the chat the update belongs to, without decoding it.
+    pub fn chat_id(&self) -> Option<i64> {
+        self.0.update.chat_id()
+    }
+
+    /// Sends a text to the chat of the update: to the same topic, and through the same business connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`Api::send_message`]; [`ReplyError::NoChat`] when the update belongs to no chat.
+    pub async fn reply(&self, text: impl Into<String>) -> Result<Message, ReplyError> {
+        let update = &self.0.update;
+        let chat_id = update.chat_id().ok_or(ReplyError::NoChat {
+            update_id: update.id(),
+        })?;
+        let mut params = SendMessageParams::builder()
+            .chat_id(chat_id)
+            .text(text.into())
+            .build();
+        params.business_connection_id = update.business_connection_id().map(str::to_owned);
+        if let Some(message) = self.message() {
+            // Outside forums a thread id only marks a chain of replies, and the server refuses it as a destination.
+            params.message_thread_id = message
+                .message_thread_id
+                .filter(|_| message.is_topic_message == Some(true));
+            params.direct_messages_topic_id =
+                message.direct_messages_topic.as_ref().map(|topic| topic.topic_id);
+        }
+        self.0.api.send_message(&params).await.map_err(ReplyError::Call)
+    }
+
+    /// Returns why a shorthand could not decode the update, if one was asked.
+    pub(crate) fn undecodable(&self) -> Option<&DecodeError> {
+        self.0.undecodable.get()
+    }
+
+    fn noting_errors<T>(&self, decoded: Result<Option<T>, DecodeError>) -> Option<T> {
+        decoded.unwrap_or_else(|error| {
+            self.0.undecodable.get_or_init(|| error);
+            None
+        })
+    }
+}
+
+/// Shows ids and sizes, never what somebody wrote.
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("update", &self.0.update)
+            .field("attempt", &self.0.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a reply was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplyError {
+    /// The update belongs to no chat, for instance an inline query or a poll.
+    #[error("update {update_id} belongs to no chat, so there is nowhere to reply")]
+    NoChat {
+        /// The update.
+        update_id: i64,
+    },
+    /// The call failed.
+    #[error("the reply did not go through")]
+    Call(#[source] ApiError),
+}

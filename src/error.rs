@@ -1,0 +1,118 @@
+//! Why a bot could not be started, or ended by itself.
+
+use std::{error::Error as StdError, fmt, io};
+
+use actogram_actors::EngineError;
+
+use crate::{
+    api::{ServerError, TokenError},
+    report::BotReport,
+};
+
+/// Why a bot could not be started, or ended by itself.
+///
+/// `Debug` prints the message and its causes as one readable line, because that is what `main` shows when it returns an
+/// error.
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is missing or wrong; nothing was started.
+    Config(ConfigError),
+    /// The engine could not be started, or is gone.
+    Engine(EngineError),
+    /// The thread of [`Bot::spawn`](crate::Bot::spawn) could not be started, or ended at once.
+    Thread(io::Error),
+    /// Updates can no longer be had, so the bot has drained and stopped. The report tells what came of the rest.
+    PollingFailed {
+        /// What the server said, and what to do.
+        reason: String,
+        /// How the bot stopped.
+        report: Box<BotReport>,
+    },
+}
+
+/// Which setting is missing or wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// There is no token.
+    #[error("no bot token: get one from @BotFather and set {variable} to it")]
+    MissingToken {
+        /// Environment variable that is not set.
+        variable: &'static str,
+    },
+    /// The token cannot be one.
+    #[error("bad bot token")]
+    Token(#[source] TokenError),
+    /// The address of the Bot API server is unusable.
+    #[error("bad address of the bot api server ({variable})")]
+    Server {
+        /// Environment variable it came from.
+        variable: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: ServerError,
+    },
+    /// An environment variable is not valid Unicode.
+    #[error("{variable} is not valid unicode")]
+    NotUnicode {
+        /// Name of the variable.
+        variable: &'static str,
+    },
+    /// Nothing handles the updates.
+    #[error("no handler: call `.handlers(|| my_handler)` or `.recipients(..)` before starting the bot")]
+    NoHandlers,
+    /// A setting is out of its bounds.
+    #[error("{setting} must be {bound}")]
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// What it must be.
+        bound: &'static str,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Engine(error) => error.fmt(f),
+            Self::Thread(_) => f.write_str("the thread of the bot could not be started"),
+            Self::PollingFailed { reason, .. } => f.write_str(reason),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Config(error) => error.source(),
+            Self::Engine(error) => error.source(),
+            Self::Thread(error) => Some(error),
+            Self::PollingFailed { .. } => None,
+        }
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}

@@ -1,0 +1,370 @@
+//! Long polling: `getUpdates` as a [`Source`].
+//!
+//! The server forgets a batch when it receives a request with a higher offset, before it answers. So the next request
+//! is sent only when the whole batch is finished (the engine gives credit in lockstep), and its offset says so:
+//!
+//! ```text
+//! getUpdates(offset = 105) ──▶ server forgets < 105 ──▶ [105, 107, 108]
+//!                              … all three handled …
+//! getUpdates(offset = 109) ──▶ server forgets < 109 ──▶ …
+//! ```
+//!
+//! Killed anywhere in between, the batch is still at the server and comes again: nothing is lost, at most one batch
+//! runs twice.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use actogram_actors::{Credit, Delivery, Lane, Offset, Progress, Seq, Source, SourceError};
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{monitor::PollingMonitor, watchdog::Watchdog};
+use crate::{
+    api::{Answer, ApiError, RequestBody, Transport, read_response},
+    update::{BatchError, Update, UpdateKind, split},
+};
+
+/// Most updates of one call; see <https://core.telegram.org/bots/api#getupdates>.
+const LIMIT: usize = 100;
+
+/// Age at which a request that was cancelled counts as received. It is one small packet; the price of being wrong is a
+/// repeated batch.
+const RECEIVED_AFTER: Duration = Duration::from_secs(1);
+
+/// An empty answer that comes faster than this was no long poll (the server is shutting down, or a proxy answers);
+/// the rest of the time is slept, so that polling never spins.
+const SHORTEST_EMPTY_POLL: Duration = Duration::from_secs(1);
+
+/// Time for a call that only confirms. The server holds it for 3 s when it repeats the offset of a recent one.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Chooses the lane of an update.
+pub(crate) type LaneBy = Arc<dyn Fn(&Update) -> Lane + Send + Sync>;
+
+/// Settings of long polling.
+#[derive(Clone)]
+pub(crate) struct PollingSettings {
+    pub(crate) poll_timeout: Duration,
+    pub(crate) watchdog: Duration,
+    pub(crate) allowed_updates: Option<Vec<UpdateKind>>,
+    pub(crate) lane_by: Option<LaneBy>,
+}
+
+impl PollingSettings {
+    /// Longest wait that the server grants; longer ones are cut down by it.
+    pub(crate) const LONGEST_POLL: Duration = Duration::from_secs(50);
+
+    /// Time beyond the poll's own wait until the call is given up: the batch itself, of up to 4 MiB, has to arrive
+    /// too.
+    pub(crate) const MARGIN: Duration = Duration::from_secs(10);
+}
+
+impl Default for PollingSettings {
+    fn default() -> Self {
+        Self {
+            poll_timeout: Self::LONGEST_POLL,
+            watchdog: 3 * (Self::LONGEST_POLL + Self::MARGIN),
+            allowed_updates: None,
+            lane_by: None,
+        }
+    }
+}
+
+impl fmt::Debug for PollingSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollingSettings")
+            .field("poll_timeout", &self.poll_timeout)
+            .field("watchdog", &self.watchdog)
+            .field("allowed_updates", &self.allowed_updates)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a poll brought nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PollingError {
+    /// The server does not know the bot: the token was revoked, or is not one of this server.
+    #[error(
+        "the bot api server refused the token ({code} {description}): check TELEGRAM_BOT_TOKEN, or get a new \
+         token from @BotFather; for a server of your own check TELEGRAM_API_URL"
+    )]
+    TokenRefused {
+        /// Status of the answer.
+        code: u16,
+        /// Text of the server.
+        description: String,
+    },
+    /// Another process polls for this bot, or a webhook is set. It is ridden out: during a deploy the old process ends
+    /// soon.
+    #[error("somebody else takes the updates of this bot ({description}); trying again")]
+    Conflict {
+        /// Text of the server.
+        description: String,
+    },
+    /// The call failed.
+    #[error(transparent)]
+    Call(ApiError),
+    /// The answer is not a list.
+    #[error("the answer to getUpdates is not a batch of updates")]
+    Batch(#[source] BatchError),
+    /// The answer holds updates, but none has an id.
+    #[error("none of the {0} updates of a batch has a usable update_id")]
+    NoIds(usize),
+    /// No poll was answered for too long; the connections were replaced.
+    #[error("no poll was answered for {0:?}, connections replaced")]
+    Silent(Duration),
+}
+
+/// The parameters of `getUpdates`. Absent fields stay absent: the server takes a JSON `null` for text.
+#[derive(Serialize)]
+struct GetUpdates<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<i64>,
+    limit: usize,
+    timeout: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_updates: Option<Vec<&'a str>>,
+}
+
+/// See the module's documentation.
+pub(crate) struct PollingSource {
+    transport: RefCell<Transport>,
+    settings: PollingSettings,
+    monitor: PollingMonitor,
+    watchdog: RefCell<Watchdog>,
+    last_seq: Cell<u64>,
+    /// Sent with each call until one has succeeded; the server remembers it from then on.
+    allowed_updates_due: Cell<bool>,
+}
+
+impl PollingSource {
+    pub(crate) fn new(transport: Transport, settings: PollingSettings, monitor: PollingMonitor) -> Self {
+        Self {
+            transport: RefCell::new(transport),
+            monitor,
+            watchdog: RefCell::new(Watchdog::new(settings.watchdog)),
+            last_seq: Cell::new(0),
+            allowed_updates_due: Cell::new(settings.allowed_updates.is_some()),
+            settings,
+        }
+    }
+
+    /// Makes one call of `getUpdates`.
+    async fn call(
+        &self,
+        offset: Option<i64>,
+        limit: usize,
+        wait: Duration,
+        timeout: Duration,
+    ) -> Result<Answer, PollingError> {
+        let allowed = self
+            .settings
+            .allowed_updates
+            .as_ref()
+            .filter(|_| self.allowed_updates_due.get());
+        let params = GetUpdates {
+            offset,
+            limit,
+            timeout: wait.as_secs(),
+            allowed_updates: allowed.map(|kinds| kinds.iter().map(|kind| kind.as_str()).collect()),
+        };
+        let params = serde_json::to_vec(&params)
+            .map_err(|source| ApiError::Encode {
+                method: "getUpdates".to_owned(),
+                source,
+            })
+            .map_err(PollingError::Call)?;
+        let transport = self.transport.borrow().clone();
+        let started = Instant::now();
+        let patience = self
+            .watchdog
+            .borrow_mut()
+            .poll_started(started.into_std(), fastrand::f64());
+        let mut in_flight = InFlight {
+            monitor: &self.monitor,
+            offset,
+            started,
+            over: false,
+        };
+        let call = transport.call("getUpdates", RequestBody::Json(Bytes::from(params)), timeout);
+        let response = timeout_at(patience.into(), call).await;
+        in_flight.over = true;
+        match response {
+            Ok(Ok(response)) => {
+                self.watchdog.borrow_mut().answered();
+                let answer = read_response("getUpdates", transport.token(), response);
+                let answer = answer.map_err(|error| self.sort(error))?;
+                self.monitor.lock().book.told(offset);
+                self.allowed_updates_due.set(false);
+                Ok(answer)
+            }
+            Ok(Err(error)) => {
+                self.reconnect_if_silent();
+                Err(PollingError::Call(error))
+            }
+            Err(_elapsed) => {
+                self.reconnect_if_silent();
+                Err(PollingError::Silent(self.settings.watchdog))
+            }
+        }
+    }
+
+    fn reconnect_if_silent(&self) {
+        if self.watchdog.borrow_mut().take_expired(Instant::now().into_std()) {
+            let fresh = self.transport.borrow().fresh();
+            self.transport.replace(fresh);
+            self.monitor.lock().counts.reconnects += 1;
+            tracing::error!("no poll was answered for too long, connections replaced");
+        }
+    }
+
+    /// Sorts the answers that mean something special here.
+    fn sort(&self, error: ApiError) -> PollingError {
+        match error {
+            ApiError::Refused {
+                code: code @ (401 | 404 | 421),
+                description,
+                ..
+            } => PollingError::TokenRefused { code, description },
+            ApiError::Refused {
+                code: 409,
+                description,
+                ..
+            } => {
+                self.monitor.lock().counts.conflicts += 1;
+                PollingError::Conflict { description }
+            }
+            error => {
+                if error.retry_after().is_some() {
+                    self.monitor.lock().counts.flood_waits += 1;
+                }
+                PollingError::Call(error)
+            }
+        }
+    }
+
+    /// Chooses the lane. The chooser is the user's code: when it panics, the usual lane is taken.
+    fn lane(&self, update: &Update) -> Lane {
+        let Some(lane_by) = &self.settings.lane_by else {
+            return update.lane().clone();
+        };
+        catch_unwind(AssertUnwindSafe(|| lane_by(update))).unwrap_or_else(|_panic| {
+            tracing::error!(
+                update_id = update.id(),
+                "the function given to lane_by panicked, took the usual lane"
+            );
+            update.lane().clone()
+        })
+    }
+
+    /// Takes a batch apart and stamps its updates. One that has no id is counted and left out: it harms no other.
+    fn take_apart(&self, answer: &Answer) -> Result<Vec<Delivery<Update>>, PollingError> {
+        let raws = split(answer.result_text()).map_err(PollingError::Batch)?;
+        let found = raws.len();
+        let mut deliveries = Vec::with_capacity(found);
+        for raw in raws {
+            let update = match Update::from_raw(raw) {
+                Ok(update) => update,
+                Err(error) => {
+                    self.monitor.lock().counts.unreadable += 1;
+                    tracing::error!(%error, bytes = raw.get().len(), "update is unreadable, left out");
+                    continue;
+                }
+            };
+            let lane = self.lane(&update);
+            let seq = Seq(self.last_seq.get() + 1);
+            self.last_seq.set(seq.0);
+            self.monitor.lock().book.give(seq, update.id());
+            deliveries.push(Delivery::new(seq, lane, update));
+        }
+        if deliveries.is_empty() && found > 0 {
+            Err(PollingError::NoIds(found))
+        } else {
+            Ok(deliveries)
+        }
+    }
+}
+
+impl From<PollingError> for SourceError {
+    fn from(error: PollingError) -> Self {
+        let retry_after = match &error {
+            PollingError::Call(error) => error.retry_after(),
+            _ => None,
+        };
+        let fatal = matches!(error, PollingError::TokenRefused { .. });
+        let error = if fatal {
+            Self::fatal(error)
+        } else {
+            Self::transient(error)
+        };
+        match retry_after {
+            Some(delay) => error.with_retry_after(delay),
+            None => error,
+        }
+    }
+}
+
+impl Source for PollingSource {
+    type Payload = Update;
+
+    async fn next_batch(&self, credit: Credit) -> Result<Vec<Delivery<Update>>, SourceError> {
+        let started = Instant::now();
+        let offset = self.monitor.lock().book.next();
+        let wait = self.settings.poll_timeout;
+        let answer = self
+            .call(offset, credit.0.min(LIMIT), wait, wait + PollingSettings::MARGIN)
+            .await?;
+        // No await between here and the return: what is handed over is handed over.
+        let deliveries = self.take_apart(&answer)?;
+        if deliveries.is_empty() {
+            let shortest = SHORTEST_EMPTY_POLL.min(wait);
+            sleep(shortest.saturating_sub(started.elapsed())).await;
+        } else {
+            tracing::debug!(updates = deliveries.len(), ?offset, "fetched");
+        }
+        Ok(deliveries)
+    }
+
+    fn record(&self, progress: Progress) {
+        if let Some(through) = progress.settled_through {
+            self.monitor.lock().book.finish(through);
+        }
+    }
+
+    async fn commit(&self) -> Result<Option<Offset>, SourceError> {
+        let next = {
+            let shared = self.monitor.lock();
+            if shared.book.is_told() {
+                return Ok(shared.book.next().map(Offset));
+            }
+            shared.book.next()
+        };
+        // It may return an update; that one stays unconfirmed and comes again.
+        self.call(next, 1, Duration::ZERO, CONFIRM_TIMEOUT).await?;
+        Ok(next.map(Offset))
+    }
+}
+
+/// A request on its way. When it is cancelled late enough, its offset counts as received.
+struct InFlight<'a> {
+    monitor: &'a PollingMonitor,
+    offset: Option<i64>,
+    started: Instant,
+    over: bool,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if !self.over && self.started.elapsed() >= RECEIVED_AFTER {
+            self.monitor.lock().book.told(self.offset);
+        }
+    }
+}

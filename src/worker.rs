@@ -1,0 +1,139 @@
+//! The consumer that runs a handler: one per worker thread.
+
+use std::{fmt, future::Future, rc::Rc, sync::Arc};
+
+use actogram_actors::{Consumer, DeadLetter, Delivery, Failure, Outcome};
+use futures_util::future::LocalBoxFuture;
+use tracing::Instrument;
+
+use crate::{
+    api::Api,
+    context::Context,
+    handler::{DynHandler, HandlerFactory},
+    update::Update,
+};
+
+/// An update that will not be tried again by itself, with its raw text and what went wrong.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct DeadUpdate {
+    /// The update; [`Update::raw`] is its JSON text.
+    pub update: Update,
+    /// What went wrong at the last attempt, with all causes, on one line.
+    pub error: String,
+    /// What went wrong at the attempts before, oldest first; at most 16.
+    pub history: Vec<String>,
+    /// Number of the last attempt.
+    pub attempt: u32,
+    /// The handle for calls, for instance to tell the user that something went wrong.
+    pub api: Api,
+}
+
+impl fmt::Debug for DeadUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadUpdate")
+            .field("update", &self.update)
+            .field("error", &self.error)
+            .field("history", &self.history)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The error hook with its types erased.
+#[derive(Clone)]
+pub(crate) struct ErrorHook(Arc<dyn Fn(DeadUpdate) -> LocalBoxFuture<'static, ()> + Send + Sync>);
+
+impl ErrorHook {
+    pub(crate) fn new<F, Fut>(hook: F) -> Self
+    where
+        F: Fn(DeadUpdate) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        Self(Arc::new(move |dead| Box::pin(hook(dead))))
+    }
+}
+
+/// Builds a [`Worker`] on each worker thread.
+pub(crate) struct WorkerFactory {
+    pub(crate) handlers: Box<dyn HandlerFactory>,
+    pub(crate) api: Api,
+    pub(crate) on_error: Option<ErrorHook>,
+}
+
+impl WorkerFactory {
+    pub(crate) fn build(&self) -> Worker {
+        Worker {
+            handler: self.handlers.build(),
+            api: self.api.clone(),
+            on_error: self.on_error.clone(),
+        }
+    }
+}
+
+impl Clone for WorkerFactory {
+    fn clone(&self) -> Self {
+        Self {
+            handlers: self.handlers.clone_factory(),
+            api: self.api.clone(),
+            on_error: self.on_error.clone(),
+        }
+    }
+}
+
+/// See the module's documentation.
+pub(crate) struct Worker {
+    handler: Rc<dyn DynHandler>,
+    api: Api,
+    on_error: Option<ErrorHook>,
+}
+
+impl Consumer<Update> for Worker {
+    async fn consume(&self, delivery: Delivery<Update>) -> Outcome {
+        let Delivery {
+            lane,
+            attempt,
+            payload,
+            ..
+        } = delivery;
+        let span = tracing::info_span!("update", update_id = payload.id(), %lane, attempt);
+        let context = Context::new(Update::clone(&payload), self.api.clone(), attempt);
+        let handled = async { self.handler.handle(context.clone()).await }
+            .instrument(span)
+            .await;
+        match (handled, context.undecodable()) {
+            (Err(error), _) => Outcome::Failed(error.into_failure()),
+            // The handler saw nothing in the update because it could not be decoded: that is not "handled".
+            (Ok(()), Some(error)) => Outcome::Failed(Failure::permanent(error.clone())),
+            (Ok(()), None) => Outcome::Done,
+        }
+    }
+
+    async fn bury(&self, letter: DeadLetter<Update>) {
+        let DeadLetter {
+            delivery,
+            cause,
+            history,
+        } = letter;
+        let update = Update::clone(&delivery.payload);
+        tracing::error!(
+            update_id = update.id(),
+            kind = update.kind_name(),
+            lane = %delivery.lane,
+            attempt = delivery.attempt,
+            error = cause.chain(),
+            "update is given up"
+        );
+        if let Some(ErrorHook(hook)) = &self.on_error {
+            let (error, attempt, api) = (cause.chain(), delivery.attempt, self.api.clone());
+            hook(DeadUpdate {
+                update,
+                error,
+                history,
+                attempt,
+                api,
+            })
+            .await;
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! A stage for tests of the bot as a whole: the simulator, a bot in this process, or the real program of an example.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use actogram::{Backoff, Bot, api::Server};
+use actogram_simulator::{Bot as SimulatedBot, Simulator, View};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The bound of every wait. Far above what anything takes, so that only a real stall meets it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The simulator with one bot. When it is dropped at the end of a test, it checks that the bot broke no rule of the
+/// server: above all that no offset was ever above the last id plus one.
+pub(crate) struct Stage {
+    pub(crate) simulator: Simulator,
+    pub(crate) bot: SimulatedBot,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let simulator = Simulator::start().unwrap();
+        let bot = simulator.bot();
+        Self { simulator, bot }
+    }
+
+    /// Returns a bot for the simulator, with short polls so that a lost connection is noticed soon.
+    pub(crate) fn actogram(&self) -> Bot {
+        self.actogram_for(&self.bot)
+    }
+
+    pub(crate) fn actogram_for(&self, bot: &SimulatedBot) -> Bot {
+        Bot::new(bot.token())
+            .server(Server::parse(&self.simulator.url()).unwrap())
+            .workers(2)
+            .poll_timeout(Duration::from_secs(2))
+            .poll_backoff(Backoff::new(
+                Duration::from_millis(20),
+                Duration::from_millis(500),
+                0.2,
+            ))
+    }
+
+    /// Waits until the simulator shows that `holds`.
+    pub(crate) async fn until(&self, what: &str, holds: impl FnMut(&View<'_>) -> bool) {
+        let held = self.bot.wait_for_async(PATIENCE, holds).await;
+        assert!(held, "waited too long until {what}; {}", self.summary());
+    }
+
+    /// As [`until`](Self::until), blocking this thread.
+    pub(crate) fn until_blocking(&self, what: &str, holds: impl FnMut(&View<'_>) -> bool) {
+        let held = self.bot.wait_for(PATIENCE, holds);
+        assert!(held, "waited too long until {what}; {}", self.summary());
+    }
+
+    fn summary(&self) -> String {
+        format!(
+            "issued {}, pending {}, confirmed {}, sent {}, polls {}, faults left {}, violations {:?}",
+            self.bot.issued().len(),
+            self.bot.pending().len(),
+            self.bot.confirmed().len(),
+            self.bot.sent().len(),
+            self.bot.polls().len(),
+            self.bot.faults_left(),
+            self.bot.violations(),
+        )
+    }
+
+    /// Starts the program of an example against the simulator.
+    pub(crate) fn run_example(&self, name: &str) -> Program {
+        self.run_example_with(name, |_| {})
+    }
+
+    pub(crate) fn run_example_with(&self, name: &str, change: impl FnOnce(&mut Command)) -> Program {
+        let mut command = example(name);
+        command
+            .env("TELEGRAM_BOT_TOKEN", self.bot.token())
+            .env("TELEGRAM_API_URL", self.simulator.url());
+        change(&mut command);
+        Program::start(command)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            let violations = self.bot.violations();
+            assert!(
+                violations.is_empty(),
+                "the bot broke rules of the server: {violations:?}"
+            );
+        }
+    }
+}
+
+/// Runs a test on an actix system, for a bounded time.
+pub(crate) fn on_actix<F: Future>(test: F) -> F::Output {
+    actix_rt::System::new().block_on(async {
+        tokio::time::timeout(2 * PATIENCE, test)
+            .await
+            .expect("the test ends")
+    })
+}
+
+/// Returns the command for the program of an example, which is built first: cargo builds examples only when it runs all
+/// tests.
+pub(crate) fn example(name: &str) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--example", name])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(built.success(), "example {name} was not built");
+    let deps = std::env::current_exe().unwrap();
+    let target: PathBuf = deps
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples")
+        .join(name);
+    let mut command = Command::new(target);
+    for variable in ["TELEGRAM_BOT_TOKEN", "TELEGRAM_API_URL", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// A running program; it is killed when it is dropped.
+pub(crate) struct Program {
+    child: Child,
+    output: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<thread::JoinHandle<()>>,
+}
+
+impl Program {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&output)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&output)),
+        ];
+        Self {
+            child,
+            output,
+            readers,
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Kills it as `kill -9` does and waits for its end.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Returns whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end and returns how it ended, with everything it printed.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "the program does not end; it printed: {}",
+                self.printed()
+            );
+            thread::sleep(Duration::from_millis(10));
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        let printed = self.printed();
+        (status, printed)
+    }
+
+    /// Returns what it has printed so far, to both outputs.
+    pub(crate) fn printed(&self) -> String {
+        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(
+    mut from: impl std::io::Read + Send + 'static,
+    into: Arc<Mutex<Vec<u8>>>,
+) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut chunk) {
+            into.lock().unwrap().extend_from_slice(&chunk[..count]);
+        }
+    })
+}
+
+/// Returns the standard output of a finished program as text.
+pub(crate) fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What happened, in order, from any thread.
+#[derive(Clone)]
+pub(crate) struct Log<E>(Arc<Mutex<Vec<E>>>);
+
+impl<E: Clone> Log<E> {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Vec::new())))
+    }
+
+    pub(crate) fn add(&self, entry: E) {
+        self.0.lock().unwrap().push(entry);
+    }
+
+    pub(crate) fn all(&self) -> Vec<E> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+/// A gate that handlers wait at until the test opens it; it stays open.
+#[derive(Clone)]
+pub(crate) struct Gate(tokio::sync::watch::Sender<bool>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(tokio::sync::watch::Sender::new(false))
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    pub(crate) async fn pass(&self) {
+        self.0
+            .subscribe()
+            .wait_for(|open| *open)
+            .await
+            .expect("the gate is kept by whoever waits at it");
+    }
+}
+
+/// Waits until `condition` holds that no view of the simulator shows.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < PATIENCE, "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
