@@ -72,20 +72,45 @@ async fn calls_beyond_the_connections_wait_in_order() {
 }
 
 #[actix::test]
+async fn waiting_for_a_connection_does_not_use_up_the_deadline() {
+    let (open, gate) = mpsc::channel();
+    let gate = Arc::new(Mutex::new(gate));
+    let server = ScriptedServer::start(move |_| Reply::Gate(Arc::clone(&gate), 200, ANSWER.to_owned()));
+    let api = Api::start(server.config().max_connections(1));
+    let deadline = Duration::from_millis(500);
+    let params = serde_json::json!({});
+    let mut first = Box::pin(api.call_raw("getMe", &params, Some(LONG)));
+    let mut second = Box::pin(api.call_raw("getMe", &params, Some(deadline)));
+    timeout(Duration::from_millis(10), &mut first).await.unwrap_err();
+
+    timeout(2 * deadline, &mut second)
+        .await
+        .expect_err("the second call waits");
+    drop(open);
+
+    timeout(LONG, first).await.unwrap().unwrap();
+    timeout(LONG, second).await.unwrap().unwrap();
+}
+
+#[actix::test]
 async fn a_dropped_call_closes_its_connection_and_frees_its_slot() {
+    let (arrived, arrival) = mpsc::channel();
     let (closed, closing) = mpsc::channel();
     let server = ScriptedServer::start(move |request| {
         if request.body_text().contains("stall") {
-            Reply::Stall(closed.clone())
-        } else {
-            ok(MESSAGE)
+            arrived.send(()).unwrap();
+            return Reply::Stall(closed.clone());
         }
+        ok(MESSAGE)
     });
-    let api = Api::start(server.config().max_connections(1));
+    // The deadline of the call must not be what ends it.
+    let api = Api::start(server.config().max_connections(1).timeout(100 * LONG));
 
-    let dropped = timeout(Duration::from_millis(100), api.send_text(7, "stall")).await;
+    tokio::select! {
+        outcome = api.send_text(7, "stall") => panic!("{outcome:?}"),
+        arrival = spawn_blocking(move || arrival.recv_timeout(LONG)) => arrival.unwrap().unwrap(),
+    }
 
-    dropped.unwrap_err();
     spawn_blocking(move || closing.recv_timeout(LONG))
         .await
         .unwrap()

@@ -14,6 +14,7 @@ use std::{
 };
 
 use actogram::api::{Api, ApiError, MultipartForm};
+use frankenstein::types::File;
 use scripted_server::{Reply, SECRET, ScriptedServer, config_for, error, flood_wait, ok, raw, token};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
@@ -144,6 +145,16 @@ async fn the_token_shows_nowhere() {
         .config()
         .server(format!("https://{}", server.address()).parse().unwrap());
     errors.push(Api::start(plain).get_me().await.unwrap_err());
+    let file = |path: &str| {
+        File::builder()
+            .file_id("id")
+            .file_unique_id("unique")
+            .file_path(path)
+            .build()
+    };
+    for path in ["refused", "/absolute", "closed"] {
+        errors.push(api.download(&file(path)).await.unwrap_err());
+    }
     api.call_raw("fine", &json!({}), None).await.unwrap();
 
     for error in &errors {

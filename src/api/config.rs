@@ -9,8 +9,8 @@ use crate::token::Token;
 /// server has closed.
 const MAX_CONNECTIONS: usize = 100;
 
-/// Upload speed that the default deadline allows for, in bytes per second.
-const SLOWEST_UPLOAD: u64 = 64 * 1024;
+/// Speed of a file that the default deadline allows for, in bytes per second.
+const SLOWEST_TRANSFER: u64 = 64 * 1024;
 
 /// Settings of the [`Api`](super::Api). Each has a default; only the token is required.
 ///
@@ -57,12 +57,13 @@ impl ApiConfig {
 
     /// Sets the deadline of a call, from its connection to the last byte of its response. Default: 30 s.
     ///
-    /// An upload gets one more second for every 64 KiB of its body, so that a 20 MB file has about 5 minutes. A call
+    /// An upload or a download gets one more second for every 64 KiB, so that a 20 MB file has about 5 minutes. A call
     /// that is given a deadline of its own keeps to that.
     ///
     /// Time that a call spends waiting for one of the [connections](ApiConfig::max_connections) or for flood control
-    /// does not count. After a flood wait the deadline begins anew. Not below 9 s: the server itself absorbs flood
-    /// waits of up to 8 s before it answers, so a shorter deadline turns slow successes into unknown outcomes.
+    /// does not count. After a flood wait the deadline begins anew. Keep it well
+    /// above 8 s: the server itself absorbs flood waits of up to 8 s before it answers, so a shorter deadline turns slow
+    /// successes into unknown outcomes.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -90,9 +91,9 @@ impl ApiConfig {
         self
     }
 
-    /// The deadline of an upload of `len` bytes.
-    pub(crate) fn upload_timeout(&self, len: u64) -> Duration {
-        self.timeout + Duration::from_secs(len.div_ceil(SLOWEST_UPLOAD))
+    /// The deadline of a call that carries a file of `len` bytes.
+    pub(crate) fn transfer_timeout(&self, len: u64) -> Duration {
+        self.timeout + Duration::from_secs(len.div_ceil(SLOWEST_TRANSFER))
     }
 }
 
@@ -112,9 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn uploads_get_time_for_their_size() {
-        assert_eq!(config().upload_timeout(0), Duration::from_secs(30));
-        assert_eq!(config().upload_timeout(20_000_000), Duration::from_secs(30 + 306));
+    fn files_get_time_for_their_size() {
+        assert_eq!(config().transfer_timeout(0), Duration::from_secs(30));
+        assert_eq!(
+            config().transfer_timeout(20_000_000),
+            Duration::from_secs(30 + 306)
+        );
     }
 
     #[test]

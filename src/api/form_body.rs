@@ -8,6 +8,7 @@ use std::{
     fs::File,
     future::Future,
     io::{self, Read},
+    mem,
     path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -48,11 +49,52 @@ impl From<FileFault> for ApiError {
 
 enum Segment {
     Bytes(Bytes),
-    File {
-        path: PathBuf,
-        file: Option<File>,
-        remaining: u64,
-    },
+    File(FileSegment),
+}
+
+/// The rest of a file.
+struct FileSegment {
+    path: PathBuf,
+    remaining: u64,
+    state: FileState,
+}
+
+enum FileState {
+    /// Waiting to be asked for the next piece.
+    Idle(File),
+    Reading(JoinHandle<io::Result<(File, Bytes)>>),
+    /// A read has failed, or there is nothing left.
+    Ended,
+}
+
+impl FileSegment {
+    /// Reads the next piece on a blocking thread; `None` at the end.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FileFault>>> {
+        loop {
+            match mem::replace(&mut self.state, FileState::Ended) {
+                FileState::Idle(file) if self.remaining > 0 => {
+                    let len = PIECE_LEN.min(self.remaining);
+                    self.state = FileState::Reading(spawn_blocking(move || read_piece(file, len)));
+                }
+                FileState::Reading(mut reading) => {
+                    let Poll::Ready(read) = Pin::new(&mut reading).poll(cx) else {
+                        self.state = FileState::Reading(reading);
+                        return Poll::Pending;
+                    };
+                    let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+                    return Poll::Ready(Some(match read {
+                        Ok((file, piece)) => {
+                            self.remaining -= piece.len() as u64;
+                            self.state = FileState::Idle(file);
+                            Ok(piece)
+                        }
+                        Err(source) => Err(FileFault::new(self.path.clone(), source)),
+                    }));
+                }
+                FileState::Idle(_) | FileState::Ended => return Poll::Ready(None),
+            }
+        }
+    }
 }
 
 /// An opened form on its way to the server.
@@ -60,7 +102,6 @@ pub(crate) struct FormBody {
     boundary: String,
     segments: VecDeque<Segment>,
     len: u64,
-    reading: Option<JoinHandle<io::Result<(File, Bytes)>>>,
 }
 
 impl FormBody {
@@ -72,7 +113,6 @@ impl FormBody {
             boundary,
             segments: VecDeque::new(),
             len: 0,
-            reading: None,
         };
         for Part { name, content } in parts {
             let name = escape(&name);
@@ -90,18 +130,19 @@ impl FormBody {
                 Content::File(path) => {
                     let (file, remaining) = match open_file(&path) {
                         Ok(opened) => opened,
-                        Err(source) => return Err(FileFault { path, source }),
+                        Err(source) => return Err(FileFault::new(path, source)),
                     };
                     let file_name = path
                         .file_name()
                         .map_or("file".into(), |name| name.to_string_lossy());
                     body.push(file_head(&begin, &file_name));
                     body.len += remaining;
-                    body.segments.push_back(Segment::File {
+                    let state = FileState::Idle(file);
+                    body.segments.push_back(Segment::File(FileSegment {
                         path,
-                        file: Some(file),
                         remaining,
-                    });
+                        state,
+                    }));
                     body.push("\r\n");
                 }
             }
@@ -135,69 +176,24 @@ impl MessageBody for FormBody {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FileFault>>> {
-        let this = &mut *self;
         loop {
-            let read = match &mut this.reading {
-                Some(reading) => Some(ready!(Pin::new(reading).poll(cx))),
-                None => None,
-            };
-            this.reading = None;
-            match (this.segments.front_mut(), read) {
-                (
-                    Some(Segment::File {
-                        path,
-                        file,
-                        remaining,
-                    }),
-                    Some(read),
-                ) => {
-                    let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
-                    return Poll::Ready(Some(match read {
-                        Ok((read_from, piece)) => {
-                            *file = Some(read_from);
-                            *remaining -= piece.len() as u64;
-                            Ok(piece)
-                        }
-                        Err(source) => Err(FileFault {
-                            path: path.clone(),
-                            source,
-                        }),
-                    }));
+            match self.segments.front_mut() {
+                None => return Poll::Ready(None),
+                Some(Segment::Bytes(bytes)) if !bytes.is_empty() => {
+                    return Poll::Ready(Some(Ok(mem::take(bytes))));
                 }
-                (
-                    Some(Segment::File {
-                        file, remaining: 1.., ..
-                    }),
-                    None,
-                ) if file.is_none() => {
-                    // A failed read has already ended the body.
-                    return Poll::Ready(None);
-                }
-                (
-                    Some(Segment::File {
-                        file,
-                        remaining: remaining @ 1..,
-                        ..
-                    }),
-                    None,
-                ) => {
-                    let piece_len = PIECE_LEN.min(*remaining);
-                    this.reading = file
-                        .take()
-                        .map(|file| spawn_blocking(move || read_piece(file, piece_len)));
-                }
-                (Some(Segment::File { .. }), None) => {
-                    this.segments.pop_front();
-                }
-                (Some(Segment::Bytes(bytes)), _) => {
-                    let bytes = std::mem::take(bytes);
-                    this.segments.pop_front();
-                    if !bytes.is_empty() {
-                        return Poll::Ready(Some(Ok(bytes)));
+                Some(Segment::Bytes(_)) => {}
+                Some(Segment::File(file)) => match ready!(file.poll_piece(cx)) {
+                    Some(Err(fault)) => {
+                        // The announced length cannot be met any more.
+                        self.segments.clear();
+                        return Poll::Ready(Some(Err(fault)));
                     }
-                }
-                (None, _) => return Poll::Ready(None),
+                    Some(piece) => return Poll::Ready(Some(piece)),
+                    None => {}
+                },
             }
+            self.segments.pop_front();
         }
     }
 }

@@ -136,7 +136,10 @@ impl Shared {
                 continue;
             }
             if slot.is_none() {
-                slot = self.slots.clone().acquire_owned().await.ok();
+                let acquired = self.slots.clone().acquire_owned().await;
+                slot = Some(acquired.map_err(|_| ApiError::Stopped {
+                    method: method.to_owned(),
+                })?);
                 // The hold may have been renewed meanwhile.
                 continue;
             }
@@ -155,15 +158,24 @@ impl Shared {
     }
 
     async fn attempt(&self, method: &str, body: RequestBody, timeout: Duration) -> Result<Answer, ApiError> {
+        let is_file = matches!(body, RequestBody::Download { .. });
         let response = self.transport.call(method, body, timeout).await?;
+        if is_file && response.status == 200 {
+            let body = response.body;
+            return Ok(Answer {
+                result: body.clone(),
+                body,
+            });
+        }
         response::read(method, self.transport.token(), response)
     }
 
     async fn default_timeout(&self, body: &RequestBody) -> Result<Duration, ApiError> {
         match body {
+            RequestBody::Download { len, .. } => Ok(self.config.transfer_timeout(*len)),
             RequestBody::Form(_) => match body.clone().open().await? {
-                OpenBody::Form(form) => Ok(self.config.upload_timeout(form.len())),
-                OpenBody::Bytes(_) => Ok(self.config.timeout),
+                OpenBody::Form(form) => Ok(self.config.transfer_timeout(form.len())),
+                OpenBody::Bytes(_) | OpenBody::Nothing => Ok(self.config.timeout),
             },
             RequestBody::Empty | RequestBody::Json(_) => Ok(self.config.timeout),
         }

@@ -24,6 +24,17 @@
 //! # }
 //! ```
 //!
+//! # The token
+//!
+//! The token is part of every request path, and shows in no error, no `Debug` output and no log line of this crate. The
+//! HTTP client underneath logs hosts and addresses at trace level, never a path: its one line that would, over HTTP/2,
+//! cannot occur because HTTP/2 is not negotiated. Texts of the server that quote the token are redacted. A proxy or a
+//! local Bot API server may still write request paths to logs of its own.
+//!
+//! # Proxies
+//!
+//! The HTTP client speaks no proxy protocol and reads no `HTTPS_PROXY`. Point [`Server`] at a reverse proxy instead.
+//!
 //! The groups of modules below stand in reading order.
 
 // What the user sets, and what the user calls.
@@ -32,6 +43,7 @@ mod server;
 
 mod calls;
 mod decode;
+mod downloads;
 mod handle;
 mod trait_impl;
 mod uploads;

@@ -87,14 +87,16 @@ impl Server {
     }
 
     /// Address of a file that `getFile` named. It contains the token like [`Server::method_url`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "for downloads"))]
     pub(crate) fn file_url(&self, token: &Token, file_path: &str) -> String {
-        format!(
-            "{}/file/bot{}{}/{file_path}",
-            self.root,
-            token.secret(),
-            self.environment()
-        )
+        let mut url = format!("{}/file/bot{}{}/", self.root, token.secret(), self.environment());
+        for byte in file_path.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+                url.push(char::from(byte));
+            } else {
+                url.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        url
     }
 
     fn environment(&self) -> &'static str {
@@ -194,6 +196,16 @@ mod tests {
         assert_eq!(
             server.file_url(&token(), "photos/1.jpg"),
             "https://api.telegram.org/file/bot123:secret/test/photos/1.jpg"
+        );
+    }
+
+    #[test]
+    fn a_file_path_cannot_change_the_address() {
+        let url = Server::default().file_url(&token(), "docs/a b?c#d%e/ä.pdf");
+
+        assert_eq!(
+            url,
+            "https://api.telegram.org/file/bot123:secret/docs/a%20b%3Fc%23d%25e/%C3%A4.pdf"
         );
     }
 
