@@ -90,7 +90,7 @@ pub struct Abandoned {
     pub running: bool,
 }
 
-/// Stop waiting for what is still running.
+/// Stop waiting for what is still running, now or as soon as the drain begins.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct AbandonDrain;
@@ -144,6 +144,8 @@ pub struct Supervisor<T: Payload> {
     asking: Option<Asking>,
     alarm: Option<(Instant, SpawnHandle)>,
     stage: Stage,
+    /// Whether nobody waits for running work any more; it may be said before the drain begins.
+    hurried: bool,
 }
 
 /// A receipt that is owed.
@@ -171,6 +173,7 @@ impl<T: Payload> Supervisor<T> {
             asking: None,
             alarm: None,
             stage: Stage::Working,
+            hurried: false,
         }
     }
 
@@ -436,6 +439,9 @@ impl<T: Payload> actix::Handler<Drain> for Supervisor<T> {
             }
         }
         self.advance(ctx);
+        if self.hurried {
+            self.abandon();
+        }
         Box::pin(async move { report.await.map_err(|_| Closing) })
     }
 }
@@ -444,6 +450,7 @@ impl<T: Payload> actix::Handler<AbandonDrain> for Supervisor<T> {
     type Result = ();
 
     fn handle(&mut self, _: AbandonDrain, _: &mut Self::Context) {
+        self.hurried = true;
         self.abandon();
     }
 }

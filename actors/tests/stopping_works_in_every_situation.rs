@@ -182,6 +182,27 @@ fn a_second_urgent_request_cuts_the_drain_short() {
 }
 
 #[test]
+fn an_urgent_request_that_comes_first_does_not_wait_either() {
+    virtual_time(async {
+        let feed = Feed::new();
+        let engine = engine(&feed, |_| async {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            Outcome::Done
+        })
+        .start()
+        .await
+        .unwrap();
+        feed.offer([("a", 1), ("a", 2)]);
+        until("it runs", || feed.fetched_at().len() == 2).await;
+
+        let report = engine.shutdown_now().await.unwrap();
+
+        assert!(report.took < Duration::from_secs(1), "took {:?}", report.took);
+        assert_eq!(report.drain.abandoned.len(), 2);
+    });
+}
+
+#[test]
 fn asking_many_times_before_during_and_after_gives_everyone_the_same_report() {
     virtual_time(async {
         let feed = Feed::new();

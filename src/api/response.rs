@@ -201,12 +201,26 @@ mod tests {
 
     #[test]
     fn a_string_that_is_not_utf_8_spoils_nothing_around_it() {
-        let body = Bytes::from_static(b"{\"ok\":true,\"result\":[{\"update_id\":1,\"x\":\"\xff\"},{\"update_id\":2}]}");
+        let body = Bytes::from_static(
+            b"{\"ok\":true,\"result\":[{\"update_id\":1,\"x\":\"\xff\"},{\"update_id\":2}]}",
+        );
         let token = Token::parse("123:secret").unwrap();
 
-        let answer = read("getUpdates", &token, RawResponse { status: 200, retry_after: None, body }).unwrap();
+        let answer = read(
+            "getUpdates",
+            &token,
+            RawResponse {
+                status: 200,
+                retry_after: None,
+                body,
+            },
+        )
+        .unwrap();
 
-        assert_eq!(answer.result_text(), "[{\"update_id\":1,\"x\":\"\u{fffd}\"},{\"update_id\":2}]");
+        assert_eq!(
+            answer.result_text(),
+            "[{\"update_id\":1,\"x\":\"\u{fffd}\"},{\"update_id\":2}]"
+        );
     }
 
     fn respond(status: u16, body: &str) -> Result<Answer, ApiError> {

@@ -14,6 +14,7 @@ pub(crate) struct OffsetBook {
     open: VecDeque<(Seq, i64)>,
     next: Option<i64>,
     told: Option<i64>,
+    carried: Option<i64>,
 }
 
 impl OffsetBook {
@@ -28,8 +29,9 @@ impl OffsetBook {
     /// seen; and it stays at or below every id that is still open.
     pub(crate) fn finish(&mut self, through: Seq) {
         let mut highest: Option<i64> = None;
-        while let Some((_, update_id)) = self.open.pop_front_if(|(seq, _)| *seq <= through) {
+        while let Some((_, update_id)) = self.open.front().copied().filter(|(seq, _)| *seq <= through) {
             highest = highest.max(Some(update_id));
+            self.open.pop_front();
         }
         let Some(highest) = highest else { return };
         let after = highest.saturating_add(1);
@@ -45,6 +47,16 @@ impl OffsetBook {
     /// Notes that the server has received a request with this offset.
     pub(crate) fn told(&mut self, offset: Option<i64>) {
         self.told = offset;
+    }
+
+    /// Notes that a request with this offset was on its way when it was given up.
+    pub(crate) fn carried(&mut self, offset: Option<i64>) {
+        self.carried = offset;
+    }
+
+    /// Returns whether a request that was given up may have told the server everything that is finished.
+    pub(crate) fn may_be_told(&self) -> bool {
+        self.carried.is_some() && self.carried == self.next
     }
 
     /// Returns whether the server knows everything that is finished.
@@ -121,6 +133,18 @@ mod tests {
         book.finish(Seq(1));
 
         assert_eq!(book.next(), Some(40));
+    }
+
+    #[test]
+    fn a_request_that_was_given_up_counts_only_for_the_offset_it_carried() {
+        let mut book = book([(1, 100), (2, 101)]);
+        book.finish(Seq(1));
+        book.carried(Some(101));
+        assert!(book.may_be_told() && !book.is_told());
+
+        book.finish(Seq(2));
+
+        assert!(!book.may_be_told());
     }
 
     #[test]
