@@ -277,6 +277,23 @@ mod tests {
     }
 
     #[test]
+    fn a_message_below_counts_only_where_the_kind_has_one_and_no_chat_of_its_own() {
+        let own_chat = envelope(
+            r#"{"update_id":5,"new":{"chat":{"id":1},"message":{"chat":{"id":2},"business_connection_id":"c"}}}"#,
+        );
+        let plain_message = envelope(r#"{"update_id":5,"message":{"message":{"chat":{"id":2}}}}"#);
+
+        assert_eq!(
+            own_chat.keys,
+            Keys {
+                chat_id: Some(1),
+                ..Keys::default()
+            }
+        );
+        assert_eq!(plain_message.keys, Keys::default());
+    }
+
+    #[test]
     fn who_acted_is_the_sender_before_any_other_user() {
         let found = envelope(r#"{"update_id":5,"new":{"user":{"id":1},"from":{"id":2}}}"#);
 
