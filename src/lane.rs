@@ -25,49 +25,21 @@ use crate::update::{Keys, UpdateKind};
 /// cost some waiting, whereas a lane of their own could let them overtake the messages they refer to. It also means
 /// that lanes do not move when a later version learns the kind.
 pub(crate) fn lane_of(kind: UpdateKind, keys: &Keys<'_>) -> Lane {
-    let Keys { chat_id, user_id, .. } = keys;
-    let key = match (kind, keys) {
-        (
-            UpdateKind::Poll | UpdateKind::PollAnswer,
-            Keys {
-                poll_id: Some(poll), ..
-            },
-        ) => {
-            format!("poll:{}", Escaped(poll))
-        }
-        (
-            UpdateKind::BusinessConnection,
-            Keys {
-                business_connection_id: Some(connection),
-                ..
-            },
-        ) => {
-            format!("business:{}", Escaped(connection))
-        }
-        (
-            _,
-            Keys {
-                business_connection_id: Some(connection),
-                chat_id: Some(chat),
-                ..
-            },
-        ) => {
-            format!("business:{}:{chat}", Escaped(connection))
-        }
-        (
-            _,
-            Keys {
-                business_connection_id: Some(connection),
-                ..
-            },
-        ) => format!("business:{}", Escaped(connection)),
-        _ => match (namespace(kind, keys), chat_id, user_id) {
-            (namespace, Some(chat), _) => format!("{namespace}:{chat}"),
-            (_, None, Some(user)) => format!("user:{user}"),
-            (_, None, None) => return Lane::new("unknown"),
-        },
-    };
-    Lane::new(key)
+    if let (UpdateKind::Poll | UpdateKind::PollAnswer, Some(poll)) = (kind, &keys.poll_id) {
+        return Lane::new(format!("poll:{}", Escaped(poll)));
+    }
+    if let Some(connection) = &keys.business_connection_id {
+        let connection = Escaped(connection);
+        return Lane::new(match keys.chat_id {
+            Some(chat) => format!("business:{connection}:{chat}"),
+            None => format!("business:{connection}"),
+        });
+    }
+    match (keys.chat_id, keys.user_id) {
+        (Some(chat), _) => Lane::new(format!("{}:{chat}", namespace(kind, keys))),
+        (None, Some(user)) => Lane::new(format!("user:{user}")),
+        (None, None) => Lane::new("unknown"),
+    }
 }
 
 /// Where the number of a chat has its meaning.

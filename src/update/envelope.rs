@@ -4,7 +4,11 @@ use std::{borrow::Cow, fmt, ops::Range};
 
 use serde_json::value::RawValue;
 
-use super::{EnvelopeError, UpdateKind, scan::Cursor};
+use super::{
+    EnvelopeError, UpdateKind,
+    fields::{Fields, keep},
+    scan::Cursor,
+};
 
 /// Id, kind and keys of one update, read in a single light pass over its text.
 ///
@@ -73,7 +77,8 @@ impl<'a> Envelope<'a> {
         }
 
         let mut update_id = None;
-        let mut content: Option<Content<'a>> = None;
+        let mut content: Option<(UpdateKind, Cow<'a, str>, Range<usize>)> = None;
+        let mut fields = Fields::default();
         while let Some(key) = cursor.key() {
             if key == "update_id" {
                 keep(&mut update_id, cursor.integer_or_digits());
@@ -82,7 +87,7 @@ impl<'a> Envelope<'a> {
             let kind = UpdateKind::from_wire(&key);
             let wanted = match &content {
                 None => true,
-                Some(found) => found.kind == UpdateKind::Unknown && kind != UpdateKind::Unknown,
+                Some((found, ..)) => *found == UpdateKind::Unknown && kind != UpdateKind::Unknown,
             };
             if !wanted {
                 cursor.skip();
@@ -90,49 +95,33 @@ impl<'a> Envelope<'a> {
             }
             let start = cursor.position();
             if cursor.enter_object() {
-                let fields = Fields::read(&mut cursor, kind);
-                content = Some(Content {
-                    kind,
-                    name: key,
-                    fields,
-                    payload: cursor.since(start),
-                });
+                if content.is_some() {
+                    fields = Fields::default();
+                }
+                fields.read(&mut cursor, kind);
+                content = Some((kind, key, cursor.since(start)));
             }
         }
 
         let update_id = update_id.ok_or(EnvelopeError::NoUpdateId)?;
-        Ok(match content {
-            Some(Content {
-                kind,
-                name,
-                fields,
-                payload,
-            }) => {
-                let (keys, date) = fields.interpret(kind);
-                let kind_name = if kind == UpdateKind::Unknown {
-                    name
-                } else {
-                    Cow::Borrowed(kind.as_str())
-                };
-                Self {
-                    update_id,
-                    kind,
-                    kind_name,
-                    keys,
-                    date,
-                    raw,
-                    payload: Some(payload),
-                }
-            }
-            None => Self {
-                update_id,
-                kind: UpdateKind::Unknown,
-                kind_name: Cow::Borrowed(UpdateKind::Unknown.as_str()),
-                keys: Keys::default(),
-                date: None,
-                raw,
-                payload: None,
-            },
+        let (kind, name, payload) = match content {
+            Some((kind, name, payload)) => (kind, name, Some(payload)),
+            None => (UpdateKind::Unknown, UpdateKind::Unknown.as_str().into(), None),
+        };
+        let kind_name = if kind == UpdateKind::Unknown {
+            name
+        } else {
+            kind.as_str().into()
+        };
+        let date = fields.date(kind);
+        Ok(Self {
+            update_id,
+            kind,
+            kind_name,
+            keys: fields.into_keys(kind),
+            date,
+            raw,
+            payload,
         })
     }
 
@@ -179,161 +168,6 @@ impl Keys<'_> {
             poll_id: owned(self.poll_id),
         }
     }
-}
-
-/// The best candidate for the content of the update so far.
-struct Content<'a> {
-    kind: UpdateKind,
-    name: Cow<'a, str>,
-    fields: Fields<'a>,
-    payload: Range<usize>,
-}
-
-/// The members of a payload that can matter, before the kind says which of them do.
-#[derive(Default)]
-struct Fields<'a> {
-    chat: Option<i64>,
-    from: Option<i64>,
-    user: Option<i64>,
-    booster: Option<i64>,
-    sender_chat: Option<i64>,
-    voter_chat: Option<i64>,
-    actor_chat: Option<i64>,
-    thread: Option<i64>,
-    direct_messages_topic: Option<i64>,
-    date: Option<i64>,
-    edit_date: Option<i64>,
-    boost_date: Option<i64>,
-    id: Option<Cow<'a, str>>,
-    business_connection: Option<Cow<'a, str>>,
-    guest_query: Option<Cow<'a, str>>,
-    poll: Option<Cow<'a, str>>,
-    message: Option<Box<Self>>,
-}
-
-impl<'a> Fields<'a> {
-    /// Reads the object that the cursor has just entered, up to behind its end.
-    fn read(cursor: &mut Cursor<'a>, kind: UpdateKind) -> Self {
-        let mut fields = Self::default();
-        while let Some(key) = cursor.key() {
-            match key.as_ref() {
-                "chat" => keep(&mut fields.chat, cursor.integer_member("id")),
-                "from" => keep(&mut fields.from, cursor.integer_member("id")),
-                "user" => keep(&mut fields.user, cursor.integer_member("id")),
-                "sender_chat" => keep(&mut fields.sender_chat, cursor.integer_member("id")),
-                "voter_chat" => keep(&mut fields.voter_chat, cursor.integer_member("id")),
-                "actor_chat" => keep(&mut fields.actor_chat, cursor.integer_member("id")),
-                "direct_messages_topic" => {
-                    keep(
-                        &mut fields.direct_messages_topic,
-                        cursor.integer_member("topic_id"),
-                    );
-                }
-                "message_thread_id" => keep(&mut fields.thread, cursor.integer()),
-                "date" => keep(&mut fields.date, cursor.integer()),
-                "edit_date" => keep(&mut fields.edit_date, cursor.integer()),
-                "remove_date" => keep(&mut fields.boost_date, cursor.integer()),
-                "id" => keep(&mut fields.id, filled(cursor.string())),
-                "business_connection_id" => keep(&mut fields.business_connection, filled(cursor.string())),
-                "guest_query_id" => keep(&mut fields.guest_query, filled(cursor.string())),
-                "poll_id" => keep(&mut fields.poll, filled(cursor.string())),
-                "boost" if kind == UpdateKind::ChatBoost => fields.read_boost(cursor),
-                "source" if kind == UpdateKind::RemovedChatBoost => fields.read_boost_source(cursor),
-                "message" if matches!(kind, UpdateKind::CallbackQuery | UpdateKind::Unknown) => {
-                    if cursor.enter_object() {
-                        let message = Self::read(cursor, UpdateKind::Message);
-                        keep(&mut fields.message, Some(Box::new(message)));
-                    }
-                }
-                _ => {
-                    cursor.skip();
-                }
-            }
-        }
-        fields
-    }
-
-    fn read_boost(&mut self, cursor: &mut Cursor<'a>) {
-        if !cursor.enter_object() {
-            return;
-        }
-        while let Some(key) = cursor.key() {
-            match key.as_ref() {
-                "add_date" => keep(&mut self.boost_date, cursor.integer()),
-                "source" => self.read_boost_source(cursor),
-                _ => {
-                    cursor.skip();
-                }
-            }
-        }
-    }
-
-    fn read_boost_source(&mut self, cursor: &mut Cursor<'a>) {
-        if !cursor.enter_object() {
-            return;
-        }
-        while let Some(key) = cursor.key() {
-            if key == "user" {
-                keep(&mut self.booster, cursor.integer_member("id"));
-            } else {
-                cursor.skip();
-            }
-        }
-    }
-
-    /// Says what the members mean in an update of this kind.
-    fn interpret(self, kind: UpdateKind) -> (Keys<'a>, Option<i64>) {
-        let date = match kind {
-            UpdateKind::EditedMessage | UpdateKind::EditedChannelPost | UpdateKind::EditedBusinessMessage => {
-                self.edit_date.or(self.date)
-            }
-            UpdateKind::ChatBoost | UpdateKind::RemovedChatBoost => self.boost_date,
-            _ => self.date,
-        };
-        let mut keys = Keys {
-            chat_id: self.chat,
-            user_id: self.from.or(self.user).or(self.booster),
-            sender_chat_id: self.sender_chat.or(self.actor_chat).or(self.voter_chat),
-            thread_id: self.thread,
-            direct_messages_topic_id: self.direct_messages_topic,
-            business_connection_id: self.business_connection,
-            guest_query_id: self.guest_query,
-            poll_id: self.poll,
-        };
-        match kind {
-            UpdateKind::BusinessConnection => keys.business_connection_id = self.id,
-            UpdateKind::Poll => keys.poll_id = self.id,
-            UpdateKind::PollAnswer if self.voter_chat.is_some() => {
-                // The user beside a voting chat is a filler for old clients.
-                keys.chat_id = self.voter_chat;
-                keys.user_id = None;
-            }
-            _ => {}
-        }
-        if let Some(message) = self.message
-            && keys.chat_id.is_none()
-        {
-            // The button decides who acted, its message where. Sender and date of the message belong to the bot.
-            keys.chat_id = message.chat;
-            keep(&mut keys.thread_id, message.thread);
-            keep(&mut keys.direct_messages_topic_id, message.direct_messages_topic);
-            keep(&mut keys.business_connection_id, message.business_connection);
-            keep(&mut keys.guest_query_id, message.guest_query);
-        }
-        (keys, date.filter(|date| *date > 0))
-    }
-}
-
-/// Keeps the first usable value.
-fn keep<T>(slot: &mut Option<T>, value: Option<T>) {
-    if slot.is_none() {
-        *slot = value;
-    }
-}
-
-/// An empty id names nothing.
-fn filled(id: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
-    id.filter(|id| !id.is_empty())
 }
 
 #[cfg(test)]
@@ -440,6 +274,30 @@ mod tests {
                 ..Keys::default()
             }
         );
+    }
+
+    #[test]
+    fn a_message_below_counts_only_where_the_kind_has_one_and_no_chat_of_its_own() {
+        let own_chat = envelope(
+            r#"{"update_id":5,"new":{"chat":{"id":1},"message":{"chat":{"id":2},"business_connection_id":"c"}}}"#,
+        );
+        let plain_message = envelope(r#"{"update_id":5,"message":{"message":{"chat":{"id":2}}}}"#);
+
+        assert_eq!(
+            own_chat.keys,
+            Keys {
+                chat_id: Some(1),
+                ..Keys::default()
+            }
+        );
+        assert_eq!(plain_message.keys, Keys::default());
+    }
+
+    #[test]
+    fn who_acted_is_the_sender_before_any_other_user() {
+        let found = envelope(r#"{"update_id":5,"new":{"user":{"id":1},"from":{"id":2}}}"#);
+
+        assert_eq!(found.keys.user_id, Some(2));
     }
 
     #[test]

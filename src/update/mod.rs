@@ -27,6 +27,7 @@
 mod batch;
 
 mod envelope;
+mod fields;
 mod kind;
 mod scan;
 

@@ -39,7 +39,12 @@ impl<'a> Cursor<'a> {
     pub(super) fn key(&mut self) -> Option<Cow<'a, str>> {
         let first = self.next_byte()?;
         if first == b'"' {
-            let quoted = self.skip();
+            let start = self.at;
+            let escaped = self.close_string();
+            if !escaped {
+                return self.text.get(start + 1..self.at - 1).map(Cow::Borrowed);
+            }
+            let quoted = self.text.get(start..self.at)?;
             return Some(unescape(quoted).unwrap_or(Cow::Borrowed(quoted)));
         }
         self.at += 1;
@@ -66,7 +71,9 @@ impl<'a> Cursor<'a> {
     pub(super) fn skip(&mut self) -> &'a str {
         let start = self.position();
         match self.byte() {
-            Some(b'"') => self.close_string(),
+            Some(b'"') => {
+                self.close_string();
+            }
             Some(b'{' | b'[') => {
                 self.at += 1;
                 self.close(1);
@@ -146,22 +153,53 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Moves from the opening quote of a string behind its closing one.
-    fn close_string(&mut self) {
+    /// Moves from the opening quote of a string behind its closing one and returns whether it has escapes.
+    fn close_string(&mut self) -> bool {
         let bytes = self.text.as_bytes();
+        let mut escaped = false;
         self.at += 1;
-        while let Some(byte) = bytes.get(self.at) {
-            match byte {
-                b'"' => {
-                    self.at += 1;
-                    return;
+        while let Some(rest) = bytes.get(self.at..) {
+            self.at += plain_prefix(rest);
+            match bytes.get(self.at) {
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += 2;
                 }
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+                Some(_) => {
+                    self.at += 1;
+                    return escaped;
+                }
+                None => break,
             }
         }
         self.at = bytes.len();
+        escaped
     }
+}
+
+/// Returns how many bytes come before the first quote or backslash. Most of an update is text, so this looks at eight
+/// bytes at a time.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+    const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
+    // Sets the high bit of each zero byte; a byte above a zero one may be set wrongly, never one below.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH_BITS;
+
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ QUOTES) | zeros(word ^ BACKSLASHES);
+        if found != 0 {
+            return n * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let in_tail = tail
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\\'))
+        .unwrap_or(tail.len());
+    words.len() * 8 + in_tail
 }
 
 /// Returns what a quoted JSON string says, or `None` when the text is something else or not valid Unicode.
