@@ -282,3 +282,12 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// As [`until`], blocking this thread.
+pub(crate) fn until_blocking(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < PATIENCE, "waited too long until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

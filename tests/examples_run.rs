@@ -1,0 +1,172 @@
+//! Every example runs against the simulator, with no token and no network, and does what it says.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::Stdio,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use support::{Program, Stage, example, until_blocking};
+
+#[test]
+fn the_smallest_bot_has_at_most_twelve_lines() {
+    let source = include_str!("../examples/echo.rs");
+
+    let code = source
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with("//"))
+        .count();
+
+    assert!(code <= 12, "{code} lines");
+}
+
+#[test]
+fn echo_answers_with_the_same_text() {
+    let stage = Stage::new();
+    let ann = stage.bot.user("Ann");
+    ann.say_all(["one", "two"]);
+    let echo = stage.run_example("echo");
+    stage.until_blocking("both are confirmed", |view| view.pending_count() == 0);
+
+    echo.signal(Signal::TERM);
+
+    assert!(echo.wait().0.success());
+    assert_eq!(ann.heard(), ["one", "two"]);
+}
+
+#[test]
+fn echo_says_what_to_do_when_there_is_no_token() {
+    let (status, printed) = Program::start(example("echo")).wait();
+
+    assert!(!status.success());
+    assert_eq!(
+        printed.trim(),
+        "Error: no bot token: get one from @BotFather and set TELEGRAM_BOT_TOKEN to it"
+    );
+}
+
+#[test]
+fn the_actor_counts_the_messages_of_each_chat() {
+    let stage = Stage::new();
+    let (ann, bob) = (stage.bot.user("Ann"), stage.bot.user("Bob"));
+    ann.say_all(["a", "b"]);
+    bob.say("c");
+    let actors = stage.run_example("actors");
+    stage.until_blocking("all are confirmed", |view| view.pending_count() == 0);
+
+    actors.signal(Signal::TERM);
+
+    assert!(actors.wait().0.success());
+    assert_eq!(ann.heard(), ["message 1 of this chat", "message 2 of this chat"]);
+    assert_eq!(bob.heard(), ["message 1 of this chat"]);
+}
+
+#[test]
+fn two_bots_answer_each_in_its_own_way() {
+    let stage = Stage::new();
+    let second = stage
+        .simulator
+        .bot_with_token("7654321:SecondSecondSecondSecondSecondSecon")
+        .unwrap();
+    let (ann, bob) = (stage.bot.user("Ann"), second.user("Bob"));
+    ann.say("hello");
+    bob.say("hello");
+    let program = stage.run_example_with("two_bots", |command| {
+        command.env("SECOND_BOT_TOKEN", second.token());
+    });
+    stage.until_blocking("the first is confirmed", |view| view.pending_count() == 0);
+    assert!(second.wait_for(support::PATIENCE, |view| view.pending_count() == 0));
+
+    program.signal(Signal::TERM);
+
+    assert!(program.wait().0.success());
+    assert_eq!(
+        (ann.heard(), bob.heard()),
+        (vec!["hello".to_owned()], vec!["HELLO".to_owned()])
+    );
+}
+
+#[test]
+fn the_embedded_bot_lives_and_stops_with_its_host() {
+    let stage = Stage::new();
+    let ann = stage.bot.user("Ann");
+    let mut host = stage.run_example_with("embedded", |command| {
+        command.env("ADDRESS", "127.0.0.1:0");
+    });
+    until_blocking("the host listens", || {
+        host.printed().contains("listening on http://")
+    });
+    let address = host.printed().split("http://").nth(1).unwrap().trim().to_owned();
+
+    ann.say("hello");
+    stage.until_blocking("it is confirmed", |view| view.pending_count() == 0);
+    let status = http(&address, "GET / HTTP/1.0\r\n\r\n");
+    let said = http(
+        &address,
+        &format!(
+            "POST /say?chat={} HTTP/1.0\r\ncontent-length: 4\r\n\r\nnews",
+            ann.chat_id()
+        ),
+    );
+    assert!(host.runs());
+    host.signal(Signal::TERM);
+    let (exit, printed) = host.wait();
+
+    assert!(status.contains(r#""handled":1"#), "{status}");
+    assert!(
+        said.starts_with("HTTP/1.0 200") || said.starts_with("HTTP/1.1 200"),
+        "{said}"
+    );
+    assert_eq!(ann.heard(), ["hello", "news"]);
+    assert!(exit.success(), "{printed}");
+    assert!(printed.contains("stopped cleanly"), "{printed}");
+}
+
+#[test]
+fn the_playground_talks_shows_the_pipeline_and_stops_cleanly() {
+    let mut command = example("playground");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"hello\nbob: hi\n/fail\n")
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let printed = support::text(&output);
+
+    assert!(output.status.success(), "{printed}");
+    for expected in [
+        "· fetched [",
+        "· handled ",
+        "· confirmed ",
+        "bot: you said: hello",
+        "bot: you said: hi",
+        "· gave up ",
+        "bot: sorry, that did not work",
+        "stopped cleanly",
+    ] {
+        assert!(printed.contains(expected), "{expected:?} is missing: {printed}");
+    }
+}
+
+fn http(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
