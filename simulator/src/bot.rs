@@ -13,11 +13,11 @@ use crate::chat::{Chat, User};
 use crate::faults::FaultRule;
 use crate::ledger::{Issued, PollRecord, Refused, Sent};
 use crate::people::{Access, ChatKind};
+use crate::request::BotKey;
 use crate::shared::{Shared, State};
 use crate::token::{TokenError, bot_id};
 use crate::view::View;
 use crate::violations::Violation;
-use crate::world::BotKey;
 
 /// One bot of a [`Simulator`](crate::Simulator).
 ///

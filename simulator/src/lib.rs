@@ -44,7 +44,11 @@ mod moment;
 mod params;
 
 mod encoding;
+
+mod request;
+
 mod reply;
+
 mod token;
 
 // ... one bot and all it has, ...
@@ -68,6 +72,9 @@ mod flood;
 
 mod world;
 
+#[cfg(test)]
+mod world_tests;
+
 // ... and the machine around the rules.
 mod shared;
 
@@ -75,11 +82,16 @@ mod face;
 
 mod view;
 
+mod world_bot;
+
 mod bot;
 mod chat;
 
 mod simulator;
 
+mod control;
+
+pub use crate::account::Rules;
 pub use crate::actions::{ActionError, Queued};
 pub use crate::bot::Bot;
 pub use crate::chat::{Chat, User};
@@ -90,8 +102,10 @@ pub use crate::moment::Moment;
 pub use crate::params::{Params, Upload};
 pub use crate::people::{Access, ChatKind};
 pub use crate::reply::{Delivery, Reply};
+pub use crate::request::{Request, Restart, Ticket, Verdict};
 pub use crate::simulator::{Simulator, SimulatorBuilder, StartError};
 pub use crate::token::TokenError;
 pub use crate::view::View;
 pub use crate::violations::Violation;
-pub use crate::world::{Request, Restart, Ticket, Verdict, World};
+pub use crate::world::World;
+pub use crate::world_bot::WorldBot;

@@ -9,7 +9,8 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::Moment;
 use crate::face::connections::{Connection, Connections};
 use crate::reply::Reply;
-use crate::world::{Ticket, World};
+use crate::request::Ticket;
+use crate::world::World;
 
 /// Wall-clock time that never goes backwards and can be moved forward.
 #[derive(Debug)]
