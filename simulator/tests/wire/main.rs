@@ -5,3 +5,9 @@ mod support;
 mod main_flows;
 
 mod faults;
+
+mod requests;
+
+mod control;
+
+mod volume;
