@@ -35,7 +35,7 @@
 //!
 //! # What is not simulated
 //!
-//! Webhook settings are checked and kept, but nothing is delivered. `parse_mode` is checked, but markup stays in the
+//! Webhook settings are checked and kept, but nothing is delivered. HTML becomes entities, but Markdown stays in the
 //! text. Files are not fetched from URLs. Request bodies cannot be compressed. Methods that are not known are
 //! answered `404 Not Found: method not found`.
 

@@ -92,6 +92,35 @@ fn the_checks_of_a_send_are_made_in_the_order_of_the_server() {
 }
 
 #[test]
+fn html_becomes_entities_and_the_length_is_that_of_the_text() {
+    let mut stage = Stage::new(Rules::default());
+    let chat = stage.ann.to_string();
+    let mut html = |text: &str| {
+        let reply = send(
+            &mut stage,
+            &[("chat_id", &chat), ("text", text), ("parse_mode", "Html")],
+        );
+        body(&reply)
+    };
+
+    let sent = html("<b>hi</b> there")["result"].clone();
+    assert_eq!(sent["text"], "hi there");
+    assert_eq!(
+        sent["entities"],
+        json!([{"type": "bold", "offset": 0, "length": 2}])
+    );
+    assert_eq!(html(&format!("<b>{}</b>", "x".repeat(4_096)))["ok"], true);
+    assert_eq!(
+        html("<b></b>")["description"],
+        "Bad Request: text must be non-empty"
+    );
+    assert_eq!(
+        html("<b>")["description"],
+        "Bad Request: can't parse entities: Can't find end tag corresponding to start tag \"b\""
+    );
+}
+
+#[test]
 fn a_text_that_is_not_utf8_is_refused() {
     let mut stage = Stage::new(Rules::default());
     let chat = stage.ann.to_string();

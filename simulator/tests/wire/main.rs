@@ -10,4 +10,6 @@ mod requests;
 
 mod control;
 
+mod handles;
+
 mod volume;
