@@ -19,11 +19,11 @@ use crate::methods::webhook::Webhook;
 use crate::params::Params;
 use crate::people::{ChatRecord, Person};
 use crate::reply::{Failure, Reply};
+use crate::request::Ticket;
 use crate::updates::kinds::{AllowedUpdates, lifetime};
 use crate::updates::polling::Polling;
 use crate::updates::queue::{Removal, Removed, Slot, UpdateQueue};
 use crate::violations::Watch;
-use crate::world::Ticket;
 
 /// How many confirmations a server that loses its last ones can bring back.
 const REMEMBERED_CONFIRMATIONS: usize = 100_000;
@@ -58,17 +58,33 @@ pub(crate) struct OpenCallback {
     pub(crate) pressed_at: Moment,
 }
 
-/// The settings an account takes from its world.
+/// The rules that differ from server to server.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    pub(crate) penalties: bool,
-    pub(crate) local: bool,
-    pub(crate) flood: FloodProfile,
+#[non_exhaustive]
+pub struct Rules {
+    /// Whether a repeated offset is penalised and 409s are paced. Default true.
+    pub penalties: bool,
+    /// Whether the webhook rules of a local server apply. Default false.
+    pub local: bool,
+    /// The rate limits. Default [`FloodProfile::Off`].
+    pub flood: FloodProfile,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            penalties: true,
+            local: false,
+            flood: FloodProfile::Off,
+        }
+    }
 }
 
 /// The state of one bot.
 pub(crate) struct Account {
     pub(crate) me: Person,
+    /// How many bots were there before it.
+    pub(crate) created: usize,
     pub(crate) rules: Rules,
     pub(crate) queue: UpdateQueue,
     pub(crate) polling: Polling,
@@ -105,8 +121,15 @@ impl fmt::Debug for Account {
 }
 
 impl Account {
-    pub(crate) fn new(id: i64, rules: Rules, numbering: Numbering, rng: fastrand::Rng) -> Self {
+    pub(crate) fn new(
+        id: i64,
+        created: usize,
+        rules: Rules,
+        numbering: Numbering,
+        rng: fastrand::Rng,
+    ) -> Self {
         Self {
+            created,
             me: Person {
                 id,
                 is_bot: true,

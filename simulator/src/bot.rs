@@ -13,11 +13,11 @@ use crate::chat::{Chat, User};
 use crate::faults::FaultRule;
 use crate::ledger::{Issued, PollRecord, Refused, Sent};
 use crate::people::{Access, ChatKind};
-use crate::shared::{Shared, State};
+use crate::request::BotKey;
+use crate::shared::{Shared, State, guarded};
 use crate::token::{TokenError, bot_id};
 use crate::view::View;
 use crate::violations::Violation;
-use crate::world::BotKey;
 
 /// One bot of a [`Simulator`](crate::Simulator).
 ///
@@ -238,12 +238,20 @@ impl Bot {
     }
 
     /// Reads several records at one instant. No call is processed meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `look` uses a handle of the simulator instead of its view.
     pub fn view<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
-        self.read(|account| look(&View::new(account)))
+        self.read(|account| guarded(|| look(&View::new(account))))
     }
 
     /// Blocks until `holds` is true or `timeout` has passed, and returns which. `holds` is called at once and after
-    /// every change; it must not call the simulator.
+    /// every change.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `holds` uses a handle of the simulator instead of its view.
     pub fn wait_for(&self, timeout: Duration, mut holds: impl FnMut(&View<'_>) -> bool) -> bool {
         self.shared
             .wait_for(timeout, |state| holds(&View::new(self.account(state))))
@@ -253,6 +261,10 @@ impl Bot {
     /// a paused clock the timeout passes at once.
     ///
     /// Dropping the future ends the waiting and has no other effect.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `holds` uses a handle of the simulator instead of its view.
     pub async fn wait_for_async(&self, timeout: Duration, mut holds: impl FnMut(&View<'_>) -> bool) -> bool {
         self.shared
             .wait_for_async(timeout, |state| holds(&View::new(self.account(state))))

@@ -85,7 +85,7 @@ impl User {
             .unwrap_or(0)
     }
 
-    /// Blocks the bot: what it sends is refused with 403.
+    /// Blocks the bot: what it sends is refused with 403. No update is queued for it.
     pub fn block_bot(&self) {
         self.set_access(Access::Blocked);
     }
@@ -185,7 +185,7 @@ impl Chat {
         })
     }
 
-    /// Removes the bot: what it sends is refused with 403.
+    /// Removes the bot: what it sends is refused with 403. No update is queued for it.
     pub fn kick_bot(&self) {
         self.set_access(Access::Kicked);
     }

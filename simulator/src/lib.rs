@@ -35,7 +35,7 @@
 //!
 //! # What is not simulated
 //!
-//! Webhook settings are checked and kept, but nothing is delivered. `parse_mode` is checked, but markup stays in the
+//! Webhook settings are checked and kept, but nothing is delivered. HTML becomes entities, but Markdown stays in the
 //! text. Files are not fetched from URLs. Request bodies cannot be compressed. Methods that are not known are
 //! answered `404 Not Found: method not found`.
 
@@ -44,7 +44,11 @@ mod moment;
 mod params;
 
 mod encoding;
+
+mod request;
+
 mod reply;
+
 mod token;
 
 // ... one bot and all it has, ...
@@ -68,6 +72,9 @@ mod flood;
 
 mod world;
 
+#[cfg(test)]
+mod world_tests;
+
 // ... and the machine around the rules.
 mod shared;
 
@@ -75,11 +82,16 @@ mod face;
 
 mod view;
 
+mod world_bot;
+
 mod bot;
 mod chat;
 
 mod simulator;
 
+mod control;
+
+pub use crate::account::Rules;
 pub use crate::actions::{ActionError, Queued};
 pub use crate::bot::Bot;
 pub use crate::chat::{Chat, User};
@@ -90,8 +102,10 @@ pub use crate::moment::Moment;
 pub use crate::params::{Params, Upload};
 pub use crate::people::{Access, ChatKind};
 pub use crate::reply::{Delivery, Reply};
+pub use crate::request::{Request, Restart, Ticket, Verdict};
 pub use crate::simulator::{Simulator, SimulatorBuilder, StartError};
 pub use crate::token::TokenError;
 pub use crate::view::View;
 pub use crate::violations::Violation;
-pub use crate::world::{Request, Restart, Ticket, Verdict, World};
+pub use crate::world::World;
+pub use crate::world_bot::WorldBot;

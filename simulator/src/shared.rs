@@ -1,5 +1,6 @@
 //! The world behind its lock: the clock, the waiters of tickets, and who is told about a change.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -9,7 +10,29 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::Moment;
 use crate::face::connections::{Connection, Connections};
 use crate::reply::Reply;
-use crate::world::{Ticket, World};
+use crate::request::Ticket;
+use crate::world::World;
+
+thread_local! {
+    /// Whether this thread holds the lock for code that was handed in.
+    static IN_PREDICATE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs code that was handed in while the lock is held.
+pub(crate) fn guarded<T>(run: impl FnOnce() -> T) -> T {
+    /// Resets the mark even when the code panics.
+    struct Reset;
+
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            IN_PREDICATE.set(false);
+        }
+    }
+
+    IN_PREDICATE.set(true);
+    let _reset = Reset;
+    run()
+}
 
 /// Wall-clock time that never goes backwards and can be moved forward.
 #[derive(Debug)]
@@ -113,7 +136,15 @@ impl Shared {
     }
 
     /// Reads the state.
+    ///
+    /// # Panics
+    ///
+    /// Panics inside a predicate, where it would wait for itself.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        assert!(
+            !IN_PREDICATE.get(),
+            "a predicate or a look at the records uses its view, not the handles"
+        );
         // A panic of a test's predicate must not take the simulator from the other threads.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,7 +184,7 @@ impl Shared {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
         loop {
-            if holds(&state) {
+            if guarded(|| holds(&state)) {
                 return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -175,7 +206,11 @@ impl Shared {
         let waiting = async {
             loop {
                 version.mark_unchanged();
-                if holds(&self.lock()) {
+                let reached = {
+                    let state = self.lock();
+                    guarded(|| holds(&state))
+                };
+                if reached {
                     return;
                 }
                 if version.changed().await.is_err() {

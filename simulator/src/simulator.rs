@@ -8,13 +8,16 @@ use std::{fmt, io, thread};
 
 use actix_web::dev::ServerHandle;
 
+use crate::account::Rules;
 use crate::bot::Bot;
+use crate::control;
 
 use crate::face::server;
 use crate::flood::FloodProfile;
+use crate::request::{BotKey, Restart};
 use crate::shared::Shared;
-use crate::token::{TokenError, well_formed};
-use crate::world::{BotKey, Restart, World};
+use crate::token::{TokenError, bot_id, well_formed};
+use crate::world::World;
 
 /// The id of the bot that is there from the start.
 const DEFAULT_BOT_ID: i64 = 7_000_000_001;
@@ -31,6 +34,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The token given to the builder is malformed.
+    #[error("the token of the first bot is malformed")]
+    Token(#[from] TokenError),
     /// The server thread could not be started.
     #[error("the server thread could not be started")]
     Thread {
@@ -40,25 +46,24 @@ pub enum StartError {
 }
 
 /// The settings of a [`Simulator`] that has not been started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct SimulatorBuilder {
     port: u16,
-    flood: FloodProfile,
-    penalties: bool,
-    local: bool,
+    control: Option<u16>,
+    token: Option<String>,
+    rules: Rules,
     seed: Option<u64>,
 }
 
-impl Default for SimulatorBuilder {
-    fn default() -> Self {
-        Self {
-            port: 0,
-            flood: FloodProfile::Off,
-            penalties: true,
-            local: false,
-            seed: None,
-        }
+impl fmt::Debug for SimulatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatorBuilder")
+            .field("port", &self.port)
+            .field("control", &self.control)
+            .field("rules", &self.rules)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,22 +74,34 @@ impl SimulatorBuilder {
         self
     }
 
+    /// Sets the token of the bot that is there from the start; default a made-up one.
+    pub fn token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// Serves the control API over HTTP on a port of its own (0 for any free one); default off.
+    pub fn control(mut self, port: u16) -> Self {
+        self.control = Some(port);
+        self
+    }
+
     /// Sets the rate limits; default [`FloodProfile::Off`].
     pub fn flood(mut self, profile: FloodProfile) -> Self {
-        self.flood = profile;
+        self.rules.flood = profile;
         self
     }
 
     /// Switches what makes impatient clients slow: the penalty for repeating an offset within 3 s, and the pace of
     /// one 409 per 3 s. Default on, as on the real server; off makes some tests faster.
     pub fn penalties(mut self, on: bool) -> Self {
-        self.penalties = on;
+        self.rules.penalties = on;
         self
     }
 
     /// Applies the webhook rules of a local Bot API server: plain HTTP, any port, any address. Default off.
     pub fn local(mut self, on: bool) -> Self {
-        self.local = on;
+        self.rules.local = on;
         self
     }
 
@@ -98,26 +115,31 @@ impl SimulatorBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`StartError::Listen`] when a port cannot be listened on and [`StartError::Thread`] when the system
-    /// gives no thread.
+    /// Returns [`StartError::Token`] for a malformed token, [`StartError::Listen`] when a port cannot be listened on
+    /// and [`StartError::Thread`] when the system gives no thread.
     pub fn start(self) -> Result<Simulator, StartError> {
         let Self {
             port,
-            flood,
-            penalties,
-            local,
+            control,
+            token,
+            rules,
             seed,
         } = self;
+        let token = token.unwrap_or_else(|| well_formed(DEFAULT_BOT_ID));
+        bot_id(&token)?;
+        let default_bot = BotKey { token, test: false };
         let listener = listen(port)?;
         let address = address_of(&listener)?;
-        let world = World::new(flood, penalties, local, seed.unwrap_or_else(|| fastrand::u64(..)));
+        let control = control.map(listen).transpose()?;
+        let control_address = control.as_ref().map(address_of).transpose()?;
+        let world = World::new(rules, seed.unwrap_or_else(|| fastrand::u64(..)));
         let shared = Shared::new(world);
 
         let (ready, started) = mpsc::channel();
         let served = shared.clone();
         let thread = thread::Builder::new()
             .name("bot-api-simulator".to_owned())
-            .spawn(move || run(listener, served, &ready))
+            .spawn(move || run(listener, control, served, &ready))
             .map_err(|source| StartError::Thread { source })?;
         let no_report = || StartError::Thread {
             source: io::ErrorKind::BrokenPipe.into(),
@@ -131,6 +153,8 @@ impl SimulatorBuilder {
             inner: Arc::new(Running {
                 shared,
                 address,
+                control_address,
+                default_bot,
                 handles,
                 thread: Some(thread),
             }),
@@ -151,18 +175,35 @@ fn address_of(listener: &TcpListener) -> Result<SocketAddr, StartError> {
 }
 
 /// The body of the server thread.
-fn run(listener: TcpListener, shared: Arc<Shared>, ready: &mpsc::Sender<io::Result<Vec<ServerHandle>>>) {
+fn run(
+    listener: TcpListener,
+    control: Option<TcpListener>,
+    shared: Arc<Shared>,
+    ready: &mpsc::Sender<io::Result<Vec<ServerHandle>>>,
+) {
     actix_web::rt::System::new().block_on(async move {
         let timer = actix_web::rt::spawn({
             let shared = shared.clone();
             async move { shared.run_timer().await }
         });
-        match server::start(listener, shared.clone()) {
-            Ok(api) => {
+        let started = server::start(listener, shared.clone()).and_then(|api| {
+            let control = control
+                .map(|listener| control::server::start(listener, shared))
+                .transpose()?;
+            Ok((api, control))
+        });
+        match started {
+            Ok((api, control)) => {
+                let handles =
+                    std::iter::once(api.handle()).chain(control.as_ref().map(|server| server.handle()));
                 // Without a receiver the starting thread is gone, and with it the wish for a server.
-                let _ = ready.send(Ok(vec![api.handle()]));
+                let _ = ready.send(Ok(handles.collect()));
+                let control = control.map(actix_web::rt::spawn);
                 if let Err(error) = api.await {
                     tracing::error!(%error, "server ended");
+                }
+                if let Some(control) = control {
+                    control.abort();
                 }
             }
             Err(error) => {
@@ -176,6 +217,8 @@ fn run(listener: TcpListener, shared: Arc<Shared>, ready: &mpsc::Sender<io::Resu
 struct Running {
     shared: Arc<Shared>,
     address: SocketAddr,
+    control_address: Option<SocketAddr>,
+    default_bot: BotKey,
     handles: Vec<ServerHandle>,
     thread: Option<JoinHandle<()>>,
 }
@@ -233,10 +276,17 @@ impl Simulator {
         format!("http://{}", self.inner.address)
     }
 
+    /// Returns the root of the control API when it is served.
+    pub fn control_url(&self) -> Option<String> {
+        self.inner
+            .control_address
+            .map(|address| format!("http://{address}"))
+    }
+
     /// Returns the bot that is there from the start.
     pub fn bot(&self) -> Bot {
-        self.bot_with_token(&well_formed(DEFAULT_BOT_ID))
-            .expect("the token of the default bot is well-formed")
+        Bot::register(self.inner.shared.clone(), self.inner.default_bot.clone())
+            .expect("the token of the default bot was checked at the start")
     }
 
     /// Returns the bot with this token; it is created when it is new.

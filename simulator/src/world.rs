@@ -12,11 +12,11 @@ use bytes::Bytes;
 use crate::Moment;
 use crate::account::{Account, Numbering, Rules};
 use crate::faults::{Fault, Struck};
-use crate::flood::{Admission, FloodProfile};
+use crate::flood::Admission;
 use crate::ledger::PollOutcome;
 use crate::methods::dispatch::{is_poll, load};
-use crate::params::Params;
 use crate::reply::{Delivery, Failure, Reply};
+use crate::request::{BotKey, Request, Restart, Ticket, Verdict};
 use crate::token;
 
 /// The largest number of sends of one chat that may be under way.
@@ -24,81 +24,6 @@ const MAX_HELD_PER_CHAT: usize = 310;
 /// What the server tells a client that has more, in seconds, and how long it lets it wait for that answer.
 const OVERLOAD_RETRY_AFTER: u64 = 60;
 const OVERLOAD_PAUSE: Duration = Duration::from_secs(3);
-
-/// The promise of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
-
-impl Ticket {
-    #[cfg(test)]
-    pub(crate) const fn new(number: u64) -> Self {
-        Self(number)
-    }
-}
-
-/// What a call led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The answer.
-    Reply(Reply),
-    /// The answer comes from [`World::take_replies`] under this ticket.
-    Later(Ticket),
-}
-
-/// Which bot: its token, and whether it lives in the test environment.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct BotKey {
-    pub(crate) token: String,
-    pub(crate) test: bool,
-}
-
-/// One call as it came in.
-#[derive(Clone)]
-pub struct Request {
-    pub(crate) key: BotKey,
-    pub(crate) method: String,
-    pub(crate) params: Params,
-}
-
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request")
-            .field("method", &self.method)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Request {
-    /// Returns a call of `method` for the bot with `token`.
-    pub fn new(token: impl Into<String>, method: impl Into<String>, params: Params) -> Self {
-        Self {
-            key: BotKey {
-                token: token.into(),
-                test: false,
-            },
-            method: method.into(),
-            params,
-        }
-    }
-
-    /// Returns the same call for the test environment, as `/bot<token>/test/<method>` addresses it.
-    #[must_use]
-    pub fn in_test_environment(mut self) -> Self {
-        self.key.test = true;
-        self
-    }
-}
-
-/// What happens with the last confirmations when the server restarts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Restart {
-    /// The server stops in order: waiting polls are answered with what is queued, held calls with 500, every
-    /// confirmation is kept.
-    KeepConfirmations,
-    /// The server is killed: nothing is answered, and updates confirmed within this time are queued again.
-    LoseConfirmationsSince(Duration),
-}
 
 /// Something that becomes due.
 enum Scheduled {
@@ -133,14 +58,10 @@ impl std::fmt::Debug for World {
 
 impl World {
     /// Returns a server without bots. `seed` decides the first update ids.
-    pub fn new(flood: FloodProfile, penalties: bool, local: bool, seed: u64) -> Self {
+    pub fn new(rules: Rules, seed: u64) -> Self {
         Self {
             accounts: HashMap::new(),
-            rules: Rules {
-                penalties,
-                local,
-                flood,
-            },
+            rules,
             numbering: Numbering::default(),
             rng: fastrand::Rng::with_seed(seed),
             next_ticket: 0,
@@ -154,11 +75,22 @@ impl World {
     pub(crate) fn register(&mut self, key: &BotKey) -> Result<&mut Account, token::TokenError> {
         let id = token::bot_id(&key.token)?;
         let rng = self.rng.fork();
+        let created = self.accounts.len();
         let account = self
             .accounts
             .entry(key.clone())
-            .or_insert_with(|| Account::new(id, self.rules, self.numbering.clone(), rng));
+            .or_insert_with(|| Account::new(id, created, self.rules, self.numbering.clone(), rng));
         Ok(account)
+    }
+
+    /// Returns the key of the bot with this id, or of the first bot.
+    pub(crate) fn key_of(&self, id: Option<i64>) -> Option<BotKey> {
+        let mut bots = self.accounts.iter().filter(|(key, _)| !key.test);
+        let found = match id {
+            Some(id) => bots.find(|(_, account)| account.me.id == id),
+            None => bots.min_by_key(|(_, account)| account.created),
+        };
+        found.map(|(key, _)| key.clone())
     }
 
     pub(crate) fn account(&self, key: &BotKey) -> Option<&Account> {
@@ -177,7 +109,7 @@ impl World {
     /// Processes one call at `now`.
     pub fn call(&mut self, now: Moment, request: Request) -> Verdict {
         self.advance(now);
-        let ticket = Ticket(self.next_ticket);
+        let ticket = Ticket::new(self.next_ticket);
         self.next_ticket += 1;
         match self.admit(now, request, ticket) {
             Some(reply) => Verdict::Reply(reply),
@@ -226,7 +158,7 @@ impl World {
     }
 
     /// Notes that the connection of a waiting call is closed. The call goes on: a server does not notice.
-    pub(crate) fn client_gone(&mut self, gone: Ticket) {
+    pub fn client_gone(&mut self, gone: Ticket) {
         for account in self.accounts.values_mut() {
             if let Some(poll) = account.polling.waiting_mut().filter(|poll| poll.ticket == gone) {
                 poll.client_gone = true;
@@ -235,7 +167,7 @@ impl World {
     }
 
     /// Restarts the server in place.
-    pub(crate) fn restart(&mut self, now: Moment, restart: Restart) {
+    pub fn restart(&mut self, now: Moment, restart: Restart) {
         self.advance(now);
         let graceful = restart == Restart::KeepConfirmations;
         for account in self.accounts.values_mut() {

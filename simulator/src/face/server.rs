@@ -17,8 +17,8 @@ use crate::encoding::{Reject, decode};
 use crate::methods::dispatch::is_poll;
 use crate::params::Params;
 use crate::reply::{Failure, Reply};
+use crate::request::{BotKey, Request, Verdict};
 use crate::shared::Shared;
-use crate::world::{BotKey, Request, Verdict};
 
 /// The largest upload (<https://core.telegram.org/bots/api#sending-files>) and what surrounds it.
 const MAX_BODY_BYTES: usize = (50 << 20) + (1 << 20);

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::html;
 use crate::Moment;
 use crate::account::Account;
 use crate::params::Params;
@@ -23,16 +24,21 @@ pub(crate) struct Formatted {
 }
 
 impl Formatted {
-    /// Reads the parameter `name`; `parse_mode` is checked, the markup itself stays in the text.
+    /// Reads the parameter `name`. HTML becomes entities; Markdown is accepted and stays in the text.
     pub(crate) fn from_params(params: &Params, name: &str) -> Result<Self, Failure> {
         let text = params.get(name).unwrap_or_default();
         if text.len() > MAX_TEXT_BYTES {
             return Err(Failure::bad_request("text is too long"));
         }
-        if let Some(mode) = params.text("parse_mode")
-            && !["markdown", "markdownv2", "html", "none"].contains(&mode.to_ascii_lowercase().as_str())
-        {
+        let mode = params.text("parse_mode").unwrap_or("none").to_ascii_lowercase();
+        if !["markdown", "markdownv2", "html", "none"].contains(&mode.as_str()) {
             return Err(Failure::bad_request("unsupported parse_mode"));
+        }
+        if mode == "html" {
+            let (text, entities) = html::parse(text)
+                .map_err(|problem| Failure::bad_request(&format!("can't parse entities: {problem}")))?;
+            let entities = Some(entities).filter(|list| !list.is_empty()).map(Value::Array);
+            return Ok(Self { text, entities });
         }
         let field = if name == "text" {
             "entities"

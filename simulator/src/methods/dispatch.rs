@@ -10,7 +10,7 @@ use crate::flood::Load;
 use crate::ledger::{Refused, Sent};
 use crate::params::Params;
 use crate::reply::{Failure, Reply, Success};
-use crate::world::Ticket;
+use crate::request::Ticket;
 
 type Method = fn(&mut Account, Moment, &Params) -> Result<Success, Failure>;
 

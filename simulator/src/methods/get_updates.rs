@@ -8,10 +8,10 @@ use crate::account::Account;
 use crate::ledger::{PollOutcome, PollRecord};
 use crate::params::Params;
 use crate::reply::{Failure, Reply};
+use crate::request::Ticket;
 use crate::updates::kinds::AllowedUpdates;
 use crate::updates::polling::{PollNumbers, Waiting};
 use crate::violations::Violation;
-use crate::world::Ticket;
 
 const OTHER_POLL: &str =
     "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";

@@ -5,6 +5,7 @@ pub(crate) mod dispatch;
 pub(crate) mod get_updates;
 
 pub(crate) mod content;
+pub(crate) mod html;
 pub(crate) mod messages;
 
 pub(crate) mod edits;

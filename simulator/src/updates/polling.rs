@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Moment;
 use crate::params::Params;
-use crate::world::Ticket;
+use crate::request::Ticket;
 
 /// A waiting poll is answered this long after the latest update ...
 const WINDOW_AFTER_LATEST: Duration = Duration::from_millis(1);

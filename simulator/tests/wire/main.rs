@@ -5,3 +5,11 @@ mod support;
 mod main_flows;
 
 mod faults;
+
+mod requests;
+
+mod control;
+
+mod handles;
+
+mod volume;
