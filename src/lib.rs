@@ -52,6 +52,7 @@ pub mod update;
 mod bot;
 mod source;
 mod lane;
+mod nesting;
 mod worker;
 mod handler;
 mod context;

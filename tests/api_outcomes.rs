@@ -381,3 +381,21 @@ async fn an_edited_message_may_come_back_as_true() {
 
     assert_eq!(edited, MessageOrBool::Bool(true));
 }
+
+/// The typed model needs so much stack that some twenty messages inside one another overflow a usual thread, and an
+/// overflow ends the process.
+#[actix::test]
+async fn a_result_that_nests_deeply_does_not_end_the_process() {
+    let head = MESSAGE.trim_end().strip_suffix('}').unwrap();
+    let nested = format!(
+        r#"{}{MESSAGE}{}"#,
+        format!(r#"{head},"reply_to_message":"#).repeat(60),
+        "}".repeat(60)
+    );
+    let server = ScriptedServer::start(move |_| ok(&nested));
+
+    let message = server.api().send_text(7, "hi").await.unwrap();
+
+    let replies = std::iter::successors(Some(&message), |message| message.reply_to_message.as_deref());
+    assert_eq!(replies.count(), 61);
+}

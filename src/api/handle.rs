@@ -17,7 +17,7 @@ use super::{
     request::RequestBody,
     response::Answer,
 };
-use crate::token::Token;
+use crate::{nesting::with_enough_stack, token::Token};
 
 /// Handle to the Bot API of one bot. Cloning is cheap, and a handle may go to any thread.
 ///
@@ -177,13 +177,15 @@ impl Api {
         self.decode(method, &answer.result, |json| serde_json::from_slice(json))
     }
 
-    pub(crate) fn decode<T>(
+    pub(crate) fn decode<T: Send>(
         &self,
         method: &str,
         json: &[u8],
         decoder: fn(&[u8]) -> serde_json::Result<T>,
     ) -> Result<T, ApiError> {
-        decoder(json).map_err(|source| self.undecodable(method, source))
+        with_enough_stack(json, || decoder(json))
+            .unwrap_or_else(|no_thread| Err(serde::de::Error::custom(no_thread)))
+            .map_err(|source| self.undecodable(method, source))
     }
 
     /// Wraps the error of a decoder. It may quote what it found, so the token is removed.

@@ -10,7 +10,8 @@ use serde_json::from_str;
 /// The typed value of an update, one variant per kind.
 pub use frankenstein::updates::UpdateContent;
 
-use super::{DecodeError, Update, UpdateKind, nesting::with_enough_stack};
+use super::{DecodeError, Update, UpdateKind};
+use crate::nesting::with_enough_stack;
 
 impl Update {
     /// Decodes the typed value of the update. Each call decodes anew.
@@ -64,7 +65,7 @@ impl Update {
         &self,
         decoder: impl FnOnce() -> serde_json::Result<T> + Send,
     ) -> Result<T, DecodeError> {
-        match with_enough_stack(self.payload(), decoder) {
+        match with_enough_stack(self.payload().as_bytes(), decoder) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(DecodeError::mismatch(self.id(), self.kind(), &error)),
             Err(error) => Err(DecodeError::NoThread {

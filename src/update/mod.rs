@@ -34,7 +34,6 @@ mod scan;
 mod owned;
 
 mod content;
-mod nesting;
 
 mod error;
 

@@ -1,4 +1,4 @@
-//! Stack for payloads that nest deeply.
+//! Stack for JSON that nests deeply: updates, and results of calls.
 //!
 //! The decoder gives up cleanly at 128 levels, but the types of the Bot API are so large that a debug build needs about
 //! 100 KiB of stack per message within a message: some twenty replies inside one another overflow a thread of 2 MiB,
@@ -18,13 +18,13 @@ const DEEP_STACK: usize = 32 * 1024 * 1024;
 /// Runs the decoder of this well-formed JSON text on a stack that is large enough for it.
 ///
 /// Fails only when a deep text needs a thread and the system gives none. A panic of the decoder is passed on.
-pub(super) fn with_enough_stack<T: Send>(json: &str, decode: impl FnOnce() -> T + Send) -> io::Result<T> {
+pub(crate) fn with_enough_stack<T: Send>(json: &[u8], decode: impl FnOnce() -> T + Send) -> io::Result<T> {
     if levels(json) <= SHALLOW {
         return Ok(decode());
     }
     thread::scope(|scope| {
         let worker = thread::Builder::new()
-            .name("deep update decoder".to_owned())
+            .name("deep json decoder".to_owned())
             .stack_size(DEEP_STACK)
             .spawn_scoped(scope, decode)?;
         worker.join().map_err(|panic| panic::resume_unwind(panic))
@@ -32,9 +32,9 @@ pub(super) fn with_enough_stack<T: Send>(json: &str, decode: impl FnOnce() -> T 
 }
 
 /// Returns how many brackets are open at the deepest place.
-fn levels(json: &str) -> usize {
+fn levels(json: &[u8]) -> usize {
     let (mut open, mut deepest) = (0_usize, 0);
-    let mut bytes = json.bytes();
+    let mut bytes = json.iter().copied();
     while let Some(byte) = bytes.next() {
         match byte {
             b'{' | b'[' => {
@@ -72,7 +72,7 @@ mod tests {
             (r#"{"a":"[[[[\"[[[[\\"}"#, 1),
             (r#"{"[[[":1}"#, 1),
         ] {
-            assert_eq!(levels(json), expected, "{json}");
+            assert_eq!(levels(json.as_bytes()), expected, "{json}");
         }
     }
 
@@ -81,8 +81,8 @@ mod tests {
         let here = thread::current().id();
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
 
-        let shallow = with_enough_stack(&nested(SHALLOW), || thread::current().id()).unwrap();
-        let deep = with_enough_stack(&nested(SHALLOW + 1), || thread::current().id()).unwrap();
+        let shallow = with_enough_stack(nested(SHALLOW).as_bytes(), || thread::current().id()).unwrap();
+        let deep = with_enough_stack(nested(SHALLOW + 1).as_bytes(), || thread::current().id()).unwrap();
 
         assert_eq!(shallow, here);
         assert_ne!(deep, here);
@@ -92,8 +92,9 @@ mod tests {
     fn a_panic_on_the_other_thread_reaches_the_caller() {
         let deep = "[".repeat(SHALLOW + 1);
 
-        let caught =
-            panic::catch_unwind(|| with_enough_stack(&deep, || panic::resume_unwind(Box::new("reason"))));
+        let caught = panic::catch_unwind(|| {
+            with_enough_stack(deep.as_bytes(), || panic::resume_unwind(Box::new("reason")))
+        });
 
         assert_eq!(
             caught
