@@ -7,7 +7,8 @@ use actix::{Addr, Recipient};
 use crate::{
     backlog::Totals,
     error::EngineError,
-    poller::{Poller, PollingState, SetPaused, TellPolling},
+    poller::{Poller, SetPaused, TellPolling},
+    polling::PollingState,
     shutdown::{KeepSignals, Published, Shutdown, ShutdownCoordinator, ShutdownReport, StopReason, Urgency},
     signals::{self, Order},
     source::Source,

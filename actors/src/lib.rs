@@ -114,7 +114,8 @@ pub use delivery::{Credit, DeadLetter, Delivery, Failure, Lane, Offset, Outcome,
 pub use engine::Engine;
 pub use error::{Cause, EngineError, SourceError};
 pub use handle::{EngineHandle, Snapshot};
-pub use poller::{Poller, PollingState};
+pub use poller::Poller;
+pub use polling::PollingState;
 pub use pool::Placement;
 pub use retry::RetryPolicy;
 pub use shutdown::{ShutdownCoordinator, ShutdownReport, StopReason};

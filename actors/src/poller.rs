@@ -15,7 +15,7 @@ use crate::{
     backoff::Backoff,
     delivery::{Offset, Seq},
     error::SourceError,
-    polling::PollingTask,
+    polling::{Command, PollingEnded, PollingState, PollingTask},
     source::Source,
     supervisor::DispatchBatch,
 };
@@ -47,63 +47,15 @@ pub(crate) struct SetPaused {
 #[rtype(result = "PollingEnded")]
 pub(crate) struct AwaitEnd;
 
-/// Why polling ended by itself.
-#[derive(Debug)]
-pub(crate) enum PollingEnded {
-    /// The source reported an error that only a person can mend.
-    Source(SourceError),
-    /// The receiver of the batches is gone.
-    DownstreamGone,
-    /// The source panicked.
-    Panicked,
-    /// It was told to stop.
-    Stopped,
-}
-
 /// Tell how polling goes.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<PollingState, PollerGone>")]
 pub(crate) struct TellPolling;
 
-/// How polling goes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct PollingState {
-    /// Whether fetching is paused.
-    pub paused: bool,
-    /// Whether a fetch is under way.
-    pub fetching: bool,
-    /// Batches fetched so far, empty ones included.
-    pub fetches: u64,
-    /// Fetches that failed so far.
-    pub failures: u64,
-    /// Fetches that failed in a row, up to now.
-    pub failures_in_a_row: u32,
-    /// The last failure, cleared by the next success.
-    pub last_error: Option<String>,
-    /// Time since the last fetch that succeeded; `None` before the first one.
-    pub last_success_age: Option<Duration>,
-}
-
 /// The polling task ended by a panic, or the engine has closed.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the poller is gone")]
 pub(crate) struct PollerGone;
-
-/// An order from the actor to its task, with the place for the answer.
-pub(crate) enum Command {
-    Stop(oneshot::Sender<Option<Seq>>),
-    Commit {
-        deadline: Duration,
-        reply: oneshot::Sender<Result<Option<Offset>, SourceError>>,
-    },
-    SetPaused {
-        paused: bool,
-        reply: oneshot::Sender<()>,
-    },
-    AwaitEnd(oneshot::Sender<PollingEnded>),
-    Tell(oneshot::Sender<PollingState>),
-}
 
 /// See the module's documentation.
 pub struct Poller<S: Source> {

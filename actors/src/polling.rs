@@ -17,7 +17,6 @@ use crate::{
     backoff::Backoff,
     delivery::{Credit, Delivery, Offset, Seq},
     error::SourceError,
-    poller::{Command, PollingEnded, PollingState},
     source::Source,
     supervisor::{Closing, DispatchBatch, Receipt},
 };
@@ -28,6 +27,54 @@ const COMMIT_RETRY_PAUSE: Duration = Duration::from_millis(250);
 type Fetch<S> = LocalBoxFuture<'static, Result<Vec<Delivery<<S as Source>::Payload>>, SourceError>>;
 type Committing = LocalBoxFuture<'static, Result<Option<Offset>, SourceError>>;
 type NumberedReceipt = (u64, Result<Result<Receipt, Closing>, MailboxError>);
+
+/// An order from the actor to its task, with the place for the answer.
+pub(crate) enum Command {
+    Stop(oneshot::Sender<Option<Seq>>),
+    Commit {
+        deadline: Duration,
+        reply: oneshot::Sender<Result<Option<Offset>, SourceError>>,
+    },
+    SetPaused {
+        paused: bool,
+        reply: oneshot::Sender<()>,
+    },
+    AwaitEnd(oneshot::Sender<PollingEnded>),
+    Tell(oneshot::Sender<PollingState>),
+}
+
+/// Why polling ended by itself.
+#[derive(Debug)]
+pub(crate) enum PollingEnded {
+    /// The source reported an error that only a person can mend.
+    Source(SourceError),
+    /// The receiver of the batches is gone.
+    DownstreamGone,
+    /// The source panicked.
+    Panicked,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// How polling goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PollingState {
+    /// Whether fetching is paused.
+    pub paused: bool,
+    /// Whether a fetch is under way.
+    pub fetching: bool,
+    /// Batches fetched so far, empty ones included.
+    pub fetches: u64,
+    /// Fetches that failed so far.
+    pub failures: u64,
+    /// Fetches that failed in a row, up to now.
+    pub failures_in_a_row: u32,
+    /// The last failure, cleared by the next success.
+    pub last_error: Option<String>,
+    /// Time since the last fetch that succeeded; `None` before the first one.
+    pub last_success_age: Option<Duration>,
+}
 
 /// Everything the loop owns.
 pub(crate) struct PollingTask<S: Source> {

@@ -13,7 +13,8 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     delivery::{Offset, Seq},
     error::SourceError,
-    poller::{AwaitEnd, Commit, Poller, PollingEnded, StopPolling},
+    poller::{AwaitEnd, Commit, Poller, StopPolling},
+    polling::PollingEnded,
     signals::SignalWatch,
     source::Source,
     supervisor::{AbandonDrain, CloseWorkers, Drain, DrainReport, Supervisor},
