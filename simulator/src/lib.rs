@@ -109,3 +109,8 @@ pub use crate::view::View;
 pub use crate::violations::Violation;
 pub use crate::world::World;
 pub use crate::world_bot::WorldBot;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

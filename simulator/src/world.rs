@@ -206,6 +206,9 @@ impl World {
         let Some(account) = self.accounts.get_mut(&request.key) else {
             return Some(Failure::exact(401, "Unauthorized").into());
         };
+        if account.down {
+            return Some(Reply::undelivered(Delivery::Close));
+        }
         let chat_id = request.params.text("chat_id");
         account.watch.call(now, &request.method, chat_id);
         let struck = account.faults.strike(&request.method, chat_id);
