@@ -167,7 +167,6 @@ impl Shared {
         state.world.advance(now);
         let due_before = state.world.due_at();
         let outcome = change(&mut state, now);
-        state.world.advance(now);
         for (ticket, reply) in state.world.take_replies() {
             if let Some(waiter) = state.waiters.remove(&ticket) {
                 // The client may be gone; the call has taken effect all the same.

@@ -206,6 +206,7 @@ fn a_reply_shows_what_it_replies_to_and_may_be_lenient() {
         &mut stage,
         &[("chat_id", &chat), ("text", "x"), ("reply_parameters", lenient)],
     );
+    assert_eq!(body(&answer)["result"]["text"], "x");
     assert_eq!(body(&answer)["result"].get("reply_to_message"), None);
 }
 
