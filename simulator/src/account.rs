@@ -180,7 +180,11 @@ impl Account {
         }
         let expires_at = (now + lifetime(&kind)).unix_seconds();
         let record = self.ledger.issued.len();
+        let expected = self.queue.tail();
         let (id, pushed_out) = self.queue.push(content, expires_at, record).ok()?;
+        if id != expected {
+            self.watch.ids_jumped();
+        }
         self.ledger.issued.push(Issued {
             id,
             kind,

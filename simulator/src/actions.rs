@@ -284,6 +284,7 @@ impl Account {
         if !(1..ID_LIMIT).contains(&id) {
             return Err(ActionError::BadUpdateId(id));
         }
+        self.watch.ids_jumped();
         let down = self.queue.last().is_some_and(|(last, _)| last >= id);
         if queued == Queued::Kept && !down {
             self.queue.continue_at(id);
