@@ -92,6 +92,8 @@ pub(crate) struct Account {
     pub(crate) webhook: Option<Webhook>,
     pub(crate) last_webhook_call: Option<Moment>,
     pub(crate) logged_out: bool,
+    /// Whether every call ends with a closed connection.
+    pub(crate) down: bool,
     pub(crate) started_at: Option<Moment>,
     pub(crate) chats: HashMap<i64, ChatRecord>,
     pub(crate) people: HashMap<i64, Person>,
@@ -143,6 +145,7 @@ impl Account {
             webhook: None,
             last_webhook_call: None,
             logged_out: false,
+            down: false,
             started_at: None,
             chats: HashMap::new(),
             people: HashMap::new(),
@@ -177,7 +180,11 @@ impl Account {
         }
         let expires_at = (now + lifetime(&kind)).unix_seconds();
         let record = self.ledger.issued.len();
+        let expected = self.queue.tail();
         let (id, pushed_out) = self.queue.push(content, expires_at, record).ok()?;
+        if id != expected {
+            self.watch.ids_jumped();
+        }
         self.ledger.issued.push(Issued {
             id,
             kind,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::Moment;
-use crate::account::{Account, OpenCallback};
+use crate::account::{Account, OpenCallback, StoredMessage};
 use crate::methods::media::put_media;
 use crate::people::{Access, ChatKind, ChatRecord, Person, command_entities};
 use crate::updates::kinds::KNOWN_KINDS;
@@ -21,6 +21,12 @@ pub enum ActionError {
     NoSuchMessage {
         /// The chat.
         chat_id: i64,
+        /// The message.
+        message_id: i64,
+    },
+    /// The bot sent the message; only its author can edit it.
+    #[error("message {message_id} was sent by the bot, edit it with a call of the bot")]
+    NotTheAuthor {
         /// The message.
         message_id: i64,
     },
@@ -159,6 +165,13 @@ impl Account {
         let Some(Value::Object(mut message)) = self.message(chat_id, message_id) else {
             return Err(ActionError::NoSuchMessage { chat_id, message_id });
         };
+        if self
+            .messages
+            .get(&(chat_id, message_id))
+            .is_some_and(|stored| stored.outgoing)
+        {
+            return Err(ActionError::NotTheAuthor { message_id });
+        }
         let kind = if message.contains_key("from") {
             "edited_message"
         } else {
@@ -271,6 +284,7 @@ impl Account {
         if !(1..ID_LIMIT).contains(&id) {
             return Err(ActionError::BadUpdateId(id));
         }
+        self.watch.ids_jumped();
         let down = self.queue.last().is_some_and(|(last, _)| last >= id);
         if queued == Queued::Kept && !down {
             self.queue.continue_at(id);
@@ -304,13 +318,12 @@ impl Account {
         // One allocation serves the queue and the message store.
         let content = content_of(kind, &message);
         let json = content.slice(kind.len() + 3..);
-        let outgoing = self
-            .messages
-            .get(&(chat_id, message_id))
-            .is_some_and(|stored| stored.outgoing);
         self.messages.insert(
             (chat_id, message_id),
-            crate::account::StoredMessage { json, outgoing },
+            StoredMessage {
+                json,
+                outgoing: false,
+            },
         );
         self.issue(now, Cow::Borrowed(kind), content, Some(chat_id), text)
     }

@@ -185,6 +185,26 @@ impl Bot {
         self.view(|view| view.faults_left())
     }
 
+    /// Makes the server unreachable for this bot: the connection of its waiting poll is closed, and that of every
+    /// call, unprocessed. [`Simulator::go_down`](crate::Simulator::go_down) does it for the whole server.
+    pub fn go_down(&self) {
+        self.shared.change(|state, _| {
+            let account = state
+                .world
+                .account_mut(&self.key)
+                .expect("bots are never removed");
+            account.down = true;
+            if let Some(ticket) = account.polling.waiting().map(|poll| poll.ticket) {
+                state.close_connection_of(ticket);
+            }
+        });
+    }
+
+    /// Ends [`go_down`](Self::go_down).
+    pub fn go_up(&self) {
+        self.write(|account, _| account.down = false);
+    }
+
     /// Undoes `logOut`.
     pub fn log_in(&self) {
         self.write(|account, _| account.logged_out = false);

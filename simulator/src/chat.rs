@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::actions::ActionError;
 use crate::bot::Bot;
-use crate::people::Access;
+use crate::people::{Access, ChatKind};
 
 /// A user of a bot, with the private chat of the two.
 ///
@@ -30,7 +30,7 @@ impl User {
         self.id
     }
 
-    /// Returns the texts that the bot has sent to the private chat, oldest first.
+    /// Returns the texts that the bot has sent to the private chat, oldest first, markup included.
     pub fn heard(&self) -> Vec<String> {
         self.bot
             .view(|view| view.texts_to(self.id).into_iter().map(str::to_owned).collect())
@@ -57,7 +57,8 @@ impl User {
     ///
     /// # Errors
     ///
-    /// Returns [`ActionError::NoSuchMessage`] when the chat has no such message.
+    /// Returns [`ActionError::NoSuchMessage`] when the chat has no such message and [`ActionError::NotTheAuthor`]
+    /// when the bot sent it.
     pub fn edit(&self, message_id: i64, text: &str) -> Result<i64, ActionError> {
         let queued = self
             .bot
@@ -120,6 +121,16 @@ impl Chat {
         self.id
     }
 
+    /// Returns the type of the chat.
+    pub fn kind(&self) -> ChatKind {
+        self.bot.read(|account| {
+            account
+                .chats
+                .get(&self.id)
+                .map_or(ChatKind::Group, |chat| chat.kind)
+        })
+    }
+
     /// A user writes; returns the update id.
     pub fn say(&self, user: &User, text: &str) -> i64 {
         self.bot
@@ -138,7 +149,8 @@ impl Chat {
     ///
     /// # Errors
     ///
-    /// Returns [`ActionError::NoSuchMessage`] when the chat has no such message.
+    /// Returns [`ActionError::NoSuchMessage`] when the chat has no such message and [`ActionError::NotTheAuthor`]
+    /// when the bot sent it.
     pub fn edit(&self, message_id: i64, text: &str) -> Result<i64, ActionError> {
         let queued = self
             .bot
@@ -158,7 +170,7 @@ impl Chat {
         queued.map(|id| id.unwrap_or(0))
     }
 
-    /// Returns the texts that the bot has sent to the chat, oldest first.
+    /// Returns the texts that the bot has sent to the chat, oldest first, markup included.
     pub fn heard(&self) -> Vec<String> {
         self.bot
             .view(|view| view.texts_to(self.id).into_iter().map(str::to_owned).collect())

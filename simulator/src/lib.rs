@@ -33,6 +33,28 @@
 //! | [`Fault`] | what goes wrong, by name |
 //! | [`World`] | the server without clock and socket, for virtual time |
 //!
+//! # Virtual time
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use actogram_simulator::{Moment, Params, Request, Rules, Verdict, World};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let token = "42:secret";
+//! let now = Moment::from_unix(Duration::from_secs(1_800_000_000));
+//! let mut world = World::new(Rules::default(), 7);
+//! world.bot(now, token)?.add_user("Ann");
+//!
+//! let poll = Request::new(token, "getUpdates", Params::from_pairs(&[("timeout", "50")]));
+//! let Verdict::Later(ticket) = world.call(now, poll) else { panic!("nothing is queued") };
+//! assert_eq!(world.due_at(), Some(now + Duration::from_secs(50)));
+//! world.advance(now + Duration::from_secs(50));
+//! assert_eq!(world.take_replies()[0].0, ticket);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What is not simulated
 //!
 //! Webhook settings are checked and kept, but nothing is delivered. HTML becomes entities, but Markdown stays in the
@@ -109,3 +131,8 @@ pub use crate::view::View;
 pub use crate::violations::Violation;
 pub use crate::world::World;
 pub use crate::world_bot::WorldBot;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -104,6 +104,17 @@ impl State {
         receiver
     }
 
+    /// Closes the connection that waits for the answer of a ticket; the call goes on.
+    pub(crate) fn close_connection_of(&self, ticket: Ticket) {
+        if let Some(connection) = self
+            .waiters
+            .get(&ticket)
+            .and_then(|waiter| waiter.connection.as_ref())
+        {
+            connection.close();
+        }
+    }
+
     /// Tells the world which waiting calls have lost their client.
     pub(crate) fn note_lost_clients(&mut self) {
         for (ticket, _) in self.waiters.iter().filter(|(_, waiter)| waiter.is_gone()) {
@@ -156,7 +167,6 @@ impl Shared {
         state.world.advance(now);
         let due_before = state.world.due_at();
         let outcome = change(&mut state, now);
-        state.world.advance(now);
         for (ticket, reply) in state.world.take_replies() {
             if let Some(waiter) = state.waiters.remove(&ticket) {
                 // The client may be gone; the call has taken effect all the same.
@@ -181,13 +191,13 @@ impl Shared {
 
     /// Waits until `holds` or the timeout, checking after every change.
     pub(crate) fn wait_for(&self, timeout: Duration, mut holds: impl FnMut(&State) -> bool) -> bool {
-        let deadline = Instant::now() + timeout;
+        let began = Instant::now();
         let mut state = self.lock();
         loop {
             if guarded(|| holds(&state)) {
                 return true;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = timeout.saturating_sub(began.elapsed());
             if left.is_zero() {
                 return false;
             }

@@ -207,6 +207,7 @@ fn run(
                 }
             }
             Err(error) => {
+                // As above.
                 let _ = ready.send(Err(error));
             }
         }

@@ -12,14 +12,14 @@ use crate::Moment;
 #[serde(tag = "name", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Violation {
-    /// An offset above the last id returned plus one: it may confirm updates the bot has never seen.
+    /// An offset above the highest id returned plus one: it may confirm updates the bot has never seen.
     OffsetTooHigh {
         /// When.
         at: Moment,
         /// The offset.
         offset: i64,
-        /// The highest id of the last answer that returned something.
-        last_returned: Option<i64>,
+        /// The highest id returned since ids jumped last.
+        highest_returned: Option<i64>,
     },
     /// A poll began while another one, whose connection was open, waited.
     ConcurrentPolls {
@@ -62,7 +62,9 @@ impl Violation {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pub(crate) violations: Vec<Violation>,
-    last_returned: Option<i64>,
+    highest_returned: Option<i64>,
+    /// Whether ids have jumped since; until the next answer the client cannot know.
+    jumped: bool,
     /// Announced waits by chat, or by method when a call has no chat.
     waits: HashMap<String, Moment>,
 }
@@ -70,19 +72,26 @@ pub(crate) struct Watch {
 impl Watch {
     /// Notes the ids of an answer that reached the client.
     pub(crate) fn returned(&mut self, ids: &[i64]) {
-        if let Some(highest) = ids.last() {
-            self.last_returned = Some(*highest);
-        }
+        let Some(last) = ids.last() else {
+            return;
+        };
+        self.highest_returned = self.highest_returned.filter(|_| !self.jumped).max(Some(*last));
+        self.jumped = false;
+    }
+
+    /// Notes that the next id is not the one after the last.
+    pub(crate) fn ids_jumped(&mut self) {
+        self.jumped = true;
     }
 
     /// Checks an offset; `next_id` is the id the next update will get.
     pub(crate) fn offset(&mut self, now: Moment, offset: i64, next_id: i64) {
-        let highest_allowed = self.last_returned.map_or(next_id, |id| id + 1);
+        let highest_allowed = self.highest_returned.map_or(next_id, |id| id + 1);
         if offset > highest_allowed {
             self.violations.push(Violation::OffsetTooHigh {
                 at: now,
                 offset,
-                last_returned: self.last_returned,
+                highest_returned: self.highest_returned,
             });
         }
     }
@@ -134,12 +143,26 @@ mod tests {
     }
 
     #[test]
-    fn after_a_jump_down_the_old_offset_is_too_high() {
+    fn a_smaller_answer_to_another_poll_does_not_take_back_what_was_returned() {
+        let mut watch = Watch::default();
+        watch.returned(&[5, 6, 7]);
+        watch.returned(&[5]);
+
+        watch.offset(START, 8, 20);
+
+        assert!(watch.violations.is_empty());
+    }
+
+    #[test]
+    fn after_a_jump_down_the_old_offset_is_too_high_once_the_client_can_know() {
         let mut watch = Watch::default();
         watch.returned(&[500]);
-        watch.returned(&[7]);
+        watch.ids_jumped();
 
-        watch.offset(START, 501, 20);
+        watch.offset(START, 501, 8);
+        assert!(watch.violations.is_empty());
+        watch.returned(&[7]);
+        watch.offset(START, 501, 8);
 
         assert_eq!(watch.violations.len(), 1);
     }

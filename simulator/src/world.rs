@@ -74,12 +74,17 @@ impl World {
     /// Creates the bot when it is new.
     pub(crate) fn register(&mut self, key: &BotKey) -> Result<&mut Account, token::TokenError> {
         let id = token::bot_id(&key.token)?;
-        let rng = self.rng.fork();
         let created = self.accounts.len();
-        let account = self
-            .accounts
+        let Self {
+            accounts,
+            rules,
+            numbering,
+            rng,
+            ..
+        } = self;
+        let account = accounts
             .entry(key.clone())
-            .or_insert_with(|| Account::new(id, created, self.rules, self.numbering.clone(), rng));
+            .or_insert_with(|| Account::new(id, created, *rules, numbering.clone(), rng.fork()));
         Ok(account)
     }
 
@@ -206,6 +211,9 @@ impl World {
         let Some(account) = self.accounts.get_mut(&request.key) else {
             return Some(Failure::exact(401, "Unauthorized").into());
         };
+        if account.down {
+            return Some(Reply::undelivered(Delivery::Close));
+        }
         let chat_id = request.params.text("chat_id");
         account.watch.call(now, &request.method, chat_id);
         let struck = account.faults.strike(&request.method, chat_id);

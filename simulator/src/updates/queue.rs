@@ -9,8 +9,7 @@
 //! | H ≤ O ≤ T | ids < O | O |
 //! | T < O ≤ T+10 | everything, and what arrives below O while the poll waits | O |
 //! | O > T+10 | nothing | H |
-//! | H−100,000 ≤ O < H | nothing | H |
-//! | O < H−100,000 | nothing | H |
+//! | 0 < O < H | nothing | H |
 //! | O < 0 | all but the newest \|O\| | the new H |
 
 use std::collections::BTreeMap;
@@ -171,13 +170,9 @@ impl UpdateQueue {
             }
         }
         let kept_offset = if offset <= 0 { self.head() } else { offset };
+        // An offset below the head confirms nothing, however far below it is.
         let in_future = kept_offset > self.next_id + FUTURE_TOLERANCE;
-        let in_past = kept_offset < self.head() - MAX_UPDATES as i64;
-        let from = if in_future || in_past {
-            self.head()
-        } else {
-            kept_offset
-        };
+        let from = if in_future { self.head() } else { kept_offset };
         while self.slots.first_key_value().is_some_and(|(id, _)| *id < from) {
             self.remove_first(Removal::Confirmed, &mut removed);
         }

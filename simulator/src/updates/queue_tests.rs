@@ -105,7 +105,7 @@ fn an_offset_below_the_head_confirms_nothing() {
 }
 
 #[test]
-fn an_offset_far_below_the_head_is_ignored() {
+fn an_offset_far_below_the_head_confirms_nothing_either() {
     let mut queue = UpdateQueue::new(fastrand::Rng::with_seed(1));
     queue.continue_at(500_000);
     queue

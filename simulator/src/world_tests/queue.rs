@@ -90,6 +90,7 @@ fn a_jump_down_issues_what_is_kept_under_the_new_ids() {
     let mut stage = Stage::new(Rules::default());
     let now = stage.now;
     let old = stage.say("a");
+    assert_eq!(ids(&stage.call("getUpdates", &[])), [old]);
 
     stage.account().jump_ids(now, 100, Queued::Kept).unwrap();
     let next = stage.say("b");
@@ -98,6 +99,9 @@ fn a_jump_down_issues_what_is_kept_under_the_new_ids() {
     assert_eq!(next, 101);
     let offset = (old + 1).to_string();
     assert_eq!(ids(&stage.call("getUpdates", &[("offset", &offset)])), [100, 101]);
+    assert!(stage.violations().is_empty());
+    stage.call("getUpdates", &[("offset", &offset)]);
+    assert_eq!(stage.violations(), ["offset_too_high"]);
 }
 
 #[test]

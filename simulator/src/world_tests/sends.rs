@@ -206,6 +206,7 @@ fn a_reply_shows_what_it_replies_to_and_may_be_lenient() {
         &mut stage,
         &[("chat_id", &chat), ("text", "x"), ("reply_parameters", lenient)],
     );
+    assert_eq!(body(&answer)["result"]["text"], "x");
     assert_eq!(body(&answer)["result"].get("reply_to_message"), None);
 }
 
@@ -251,6 +252,26 @@ fn only_own_messages_can_be_edited_and_any_can_be_deleted_once() {
         description(&stage.call("editMessageText", &target)),
         "Bad Request: message to edit not found"
     );
+}
+
+#[test]
+fn people_edit_their_own_messages_only() {
+    let mut stage = Stage::new(Rules::default());
+    let (ann, now) = (stage.ann, stage.now);
+    stage.say("hers");
+    send(
+        &mut stage,
+        &[("chat_id", &ann.to_string()), ("text", "the bot's")],
+    );
+
+    assert!(stage.account().edit(now, ann, 2, "x").is_err());
+    assert!(stage.account().edit(now, ann, 3, "x").is_err());
+    stage.account().edit(now, ann, 1, "changed /now").unwrap();
+
+    let edited = body(&stage.call("getUpdates", &[]))["result"][1]["edited_message"].clone();
+    assert_eq!(edited["text"], "changed /now");
+    assert_eq!(edited["entities"][0]["offset"], 8);
+    assert_eq!(edited["edit_date"], 1_800_000_000);
 }
 
 #[test]

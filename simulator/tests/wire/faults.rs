@@ -220,6 +220,23 @@ fn a_server_that_is_down_closes_old_and_new_connections() {
 }
 
 #[test]
+fn one_bot_can_be_cut_off_while_the_others_go_on() {
+    let simulator = Simulator::start().unwrap();
+    let bot = simulator.bot();
+    let other = simulator.bot_with_token("77:other").unwrap();
+    let poll = begin(&simulator, &bot, "getUpdates", &json!({"timeout": 50}));
+    assert!(bot.wait_for(PATIENCE, |view| view.is_polling()));
+
+    bot.go_down();
+    assert!(poll.answer().is_none());
+    assert!(begin(&simulator, &bot, "getMe", &json!({})).answer().is_none());
+    assert_eq!(call(&simulator, &other, "getMe", &json!({})).status, 200);
+
+    bot.go_up();
+    assert_eq!(call(&simulator, &bot, "getMe", &json!({})).status, 200);
+}
+
+#[test]
 fn an_orderly_restart_answers_the_waiting_poll_and_closes_its_connection() {
     let simulator = Simulator::start().unwrap();
     let bot = simulator.bot();

@@ -23,10 +23,23 @@ fn a_blocking_wait_is_woken_by_another_thread() {
     let bot = simulator.bot();
     let ann = bot.user("Ann");
 
-    let speaker = std::thread::spawn(move || ann.say("hello"));
+    let (reached, outcome) = std::sync::mpsc::channel();
+    let waiting = bot.clone();
+    std::thread::spawn(move || {
+        // Begins to wait, tells so, and has a timeout that the test does not outlive.
+        let told = reached.clone();
+        let woken = waiting.wait_for(Duration::MAX, |view| {
+            told.send(false).unwrap();
+            view.pending_count() == 1
+        });
+        reached.send(woken).unwrap();
+    });
+    assert_eq!(outcome.recv_timeout(PATIENCE), Ok(false));
 
-    assert!(bot.wait_for(PATIENCE, |view| view.pending_count() == 1));
-    assert_eq!(bot.pending(), [speaker.join().unwrap()]);
+    ann.say("hello");
+
+    assert_eq!(outcome.recv_timeout(PATIENCE), Ok(false));
+    assert_eq!(outcome.recv_timeout(PATIENCE), Ok(true));
     assert!(!bot.wait_for(Duration::ZERO, |view| view.pending_count() == 2));
 }
 

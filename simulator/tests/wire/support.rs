@@ -1,7 +1,5 @@
 //! A raw HTTP client, so that the tests see what is on the wire and share nothing with a client library.
 
-#![allow(clippy::unwrap_used, reason = "code of tests, outside of test functions")]
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
