@@ -155,6 +155,50 @@ fn at_the_deadline_what_still_runs_is_dropped_reported_and_left_unsettled() {
 }
 
 #[test]
+fn what_is_abandoned_is_dropped_before_the_commit_not_after_it() {
+    struct Guard(Log<Instant>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.add(Instant::now());
+        }
+    }
+
+    virtual_time(async {
+        let feed = Feed::new();
+        feed.hang_commits();
+        let log = Log::new();
+        let dropped = log.clone();
+        let engine = engine(&feed, move |_| {
+            let guard = Guard(dropped.clone());
+            async move {
+                let _guard = guard;
+                std::future::pending().await
+            }
+        })
+        .drain_deadline(Duration::from_secs(25))
+        .commit_deadline(Duration::from_secs(4))
+        .start()
+        .await
+        .unwrap();
+        feed.offer([("a", 1)]);
+        until("it runs", || feed.fetched_at().len() == 2).await;
+        let started = Instant::now();
+
+        let report = engine.shutdown().await.unwrap();
+
+        assert!(
+            report.took >= Duration::from_secs(29),
+            "the commit hung: {:?}",
+            report.took
+        );
+        assert!(
+            log.all()[0] - started < Duration::from_secs(26),
+            "the handler went on during the commit"
+        );
+    });
+}
+
+#[test]
 fn a_second_urgent_request_cuts_the_drain_short() {
     virtual_time(async {
         let feed = Feed::new();
