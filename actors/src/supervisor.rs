@@ -90,7 +90,7 @@ pub struct Abandoned {
     pub running: bool,
 }
 
-/// Stop waiting for what is still running.
+/// Stop waiting for what is still running; when it comes before [`Drain`], that one does not wait at all.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct AbandonDrain;
@@ -143,6 +143,8 @@ pub struct Supervisor<T: Payload> {
     pool: Pool<T>,
     asking: Option<Asking>,
     alarm: Option<(Instant, SpawnHandle)>,
+    /// Whether the drain, now or later, waits for nothing.
+    urgent: bool,
     stage: Stage,
 }
 
@@ -170,6 +172,7 @@ impl<T: Payload> Supervisor<T> {
             pool,
             asking: None,
             alarm: None,
+            urgent: false,
             stage: Stage::Working,
         }
     }
@@ -435,6 +438,9 @@ impl<T: Payload> actix::Handler<Drain> for Supervisor<T> {
                 return Box::pin(std::future::ready(Ok(report)));
             }
         }
+        if self.urgent {
+            self.abandon();
+        }
         self.advance(ctx);
         Box::pin(async move { report.await.map_err(|_| Closing) })
     }
@@ -444,6 +450,7 @@ impl<T: Payload> actix::Handler<AbandonDrain> for Supervisor<T> {
     type Result = ();
 
     fn handle(&mut self, _: AbandonDrain, _: &mut Self::Context) {
+        self.urgent = true;
         self.abandon();
     }
 }
