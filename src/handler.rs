@@ -273,10 +273,7 @@ mod tests {
         };
 
         assert_eq!(HandlerError::from(refused).into_failure().retry, Retry::Never);
-        assert_eq!(
-            HandlerError::from(std::fmt::Error).into_failure().retry,
-            Retry::Never
-        );
+        assert_eq!(HandlerError::from(fmt::Error).into_failure().retry, Retry::Never);
     }
 
     #[test]
