@@ -28,7 +28,8 @@ impl OffsetBook {
     /// seen; and it stays at or below every id that is still open.
     pub(crate) fn finish(&mut self, through: Seq) {
         let mut highest: Option<i64> = None;
-        while let Some((_, update_id)) = self.open.pop_front_if(|(seq, _)| *seq <= through) {
+        while let Some(&(_, update_id)) = self.open.front().filter(|(seq, _)| *seq <= through) {
+            self.open.pop_front();
             highest = highest.max(Some(update_id));
         }
         let Some(highest) = highest else { return };
