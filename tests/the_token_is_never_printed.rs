@@ -10,7 +10,6 @@ use std::{
     fmt::{Debug, Display, Write as _},
     io, panic,
     sync::{Mutex, MutexGuard},
-    thread,
     time::Duration,
 };
 
@@ -18,9 +17,6 @@ use actogram::{Bot, Context, DeadUpdate, Error, HandlerError, HandlerResult, Ret
 use actogram_simulator::Fault;
 use support::{Log, Stage, collecting, on_actix, sharing, until_snapshot};
 use tracing_subscriber::fmt::MakeWriter;
-
-/// Name of the simulator's thread: it plays another process, whose log is its own affair.
-const SERVER_THREAD: &str = "bot-api-simulator";
 
 /// Everything that was logged through either facade, or printed by a panic.
 static LOGGED: Mutex<String> = Mutex::new(String::new());
@@ -34,12 +30,6 @@ fn logged() -> String {
     log_book().clone()
 }
 
-fn is_of_the_server() -> bool {
-    thread::current()
-        .name()
-        .is_some_and(|name| name.starts_with(SERVER_THREAD))
-}
-
 struct Listener;
 
 impl log::Log for Listener {
@@ -48,16 +38,14 @@ impl log::Log for Listener {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        if !is_of_the_server() {
-            writeln!(
-                log_book(),
-                "{} {} {}",
-                record.level(),
-                record.target(),
-                record.args()
-            )
-            .unwrap();
-        }
+        writeln!(
+            log_book(),
+            "{} {} {}",
+            record.level(),
+            record.target(),
+            record.args()
+        )
+        .unwrap();
     }
 
     fn flush(&self) {}
@@ -65,9 +53,7 @@ impl log::Log for Listener {
 
 impl io::Write for Listener {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !is_of_the_server() {
-            log_book().push_str(&String::from_utf8_lossy(bytes));
-        }
+        log_book().push_str(&String::from_utf8_lossy(bytes));
         Ok(bytes.len())
     }
 
