@@ -21,7 +21,7 @@ use crate::{
     supervisor::{Closing, DispatchBatch, Receipt},
 };
 
-/// Pause between two tries of the last commit; short, because a deadline runs.
+/// Shortest pause between two tries of the last commit; short, because a deadline runs.
 const COMMIT_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 type Fetch<S> = LocalBoxFuture<'static, Result<Vec<Delivery<<S as Source>::Payload>>, SourceError>>;
@@ -320,23 +320,26 @@ impl<S: Source> PollingTask<S> {
         self.committing = None;
         let mut last_error = None;
         loop {
-            match timeout_at(deadline, self.source.commit()).await {
+            let error = match timeout_at(deadline, self.source.commit()).await {
                 Ok(Ok(offset)) => return Ok(offset),
-                Ok(Err(error)) if error.is_fatal() => return Err(error),
-                Ok(Err(error)) => {
-                    tracing::warn!(
-                        error = error.chain(),
-                        "commit did not work, will be repeated until its deadline"
-                    );
-                    last_error = Some(error);
-                }
+                Ok(Err(error)) => error,
                 Err(_elapsed) => {
                     return Err(last_error.unwrap_or_else(|| {
                         SourceError::transient("the commit did not finish before its deadline")
                     }));
                 }
+            };
+            let pause = error.retry_after().unwrap_or_default().max(COMMIT_RETRY_PAUSE);
+            if error.is_fatal() || Instant::now() + pause >= deadline {
+                return Err(error);
             }
-            sleep(COMMIT_RETRY_PAUSE).await;
+            tracing::warn!(
+                error = error.chain(),
+                ?pause,
+                "commit did not work, will be repeated until its deadline"
+            );
+            last_error = Some(error);
+            sleep(pause).await;
         }
     }
 }

@@ -226,13 +226,14 @@ fn a_second_urgent_request_cuts_the_drain_short() {
 }
 
 #[test]
-fn an_urgent_request_that_comes_first_does_not_wait_either() {
+fn a_first_request_that_is_urgent_waits_for_nothing() {
     virtual_time(async {
         let feed = Feed::new();
         let engine = engine(&feed, |_| async {
             tokio::time::sleep(Duration::from_secs(3600)).await;
             Outcome::Done
         })
+        .drain_deadline(Duration::from_secs(1000))
         .start()
         .await
         .unwrap();
@@ -242,7 +243,8 @@ fn an_urgent_request_that_comes_first_does_not_wait_either() {
         let report = engine.shutdown_now().await.unwrap();
 
         assert!(report.took < Duration::from_secs(1), "took {:?}", report.took);
-        assert_eq!(report.drain.abandoned.len(), 2);
+        let running: Vec<_> = report.drain.abandoned.iter().map(|a| a.running).collect();
+        assert_eq!(running, [true, false]);
     });
 }
 
@@ -376,6 +378,36 @@ fn a_commit_that_fails_is_repeated_and_one_that_hangs_is_given_up() {
         let report = hung.shutdown().await.unwrap();
         assert!(report.committed.is_err() && !report.is_clean());
         assert!(report.took < Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn a_commit_that_is_told_to_wait_is_repeated_after_the_wait_or_not_at_all() {
+    virtual_time(async {
+        let told_to_wait =
+            |seconds| SourceError::transient("flood").with_retry_after(Duration::from_secs(seconds));
+        let feed = Feed::new();
+        feed.fail_commit(told_to_wait(2));
+        let waits = engine(&feed, |_| async { Outcome::Done })
+            .commit_deadline(Duration::from_secs(4))
+            .start()
+            .await
+            .unwrap();
+        let report = waits.shutdown().await.unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        assert!(report.took >= Duration::from_secs(2), "took {:?}", report.took);
+
+        let feed = Feed::new();
+        feed.fail_commit(told_to_wait(3600));
+        let gives_up = engine(&feed, |_| async { Outcome::Done })
+            .commit_deadline(Duration::from_secs(4))
+            .start()
+            .await
+            .unwrap();
+        let report = gives_up.shutdown().await.unwrap();
+        assert_eq!(report.committed.as_ref().unwrap_err().to_string(), "flood");
+        assert!(report.took < Duration::from_secs(1), "took {:?}", report.took);
+        assert!(feed.commits().is_empty());
     });
 }
 

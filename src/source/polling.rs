@@ -143,6 +143,8 @@ pub(crate) struct PollingSource {
     last_seq: Cell<u64>,
     /// Sent with each call until one has succeeded; the server remembers it from then on.
     allowed_updates_due: Cell<bool>,
+    /// End of the wait that the server asked for last. The engine obeys it between polls; a commit comes at any time.
+    flood_wait_until: Cell<Option<Instant>>,
 }
 
 impl PollingSource {
@@ -153,6 +155,7 @@ impl PollingSource {
             watchdog: RefCell::new(Watchdog::new(settings.watchdog)),
             last_seq: Cell::new(0),
             allowed_updates_due: Cell::new(settings.allowed_updates.is_some()),
+            flood_wait_until: Cell::new(None),
             settings,
         }
     }
@@ -243,12 +246,27 @@ impl PollingSource {
                 PollingError::Conflict { description }
             }
             error => {
-                if error.retry_after().is_some() {
+                if let Some(wait) = error.retry_after() {
                     self.monitor.lock().counts.flood_waits += 1;
+                    self.flood_wait_until.set(Instant::now().checked_add(wait));
                 }
                 PollingError::Call(error)
             }
         }
+    }
+
+    /// Returns what is left of the wait that the server asked for, as the error of a call that was not made.
+    fn flood_wait_left(&self) -> Result<(), PollingError> {
+        let left = self.flood_wait_until.get().map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        if left.is_zero() {
+            return Ok(());
+        }
+        Err(PollingError::Call(ApiError::FloodWait {
+            method: "getUpdates".to_owned(),
+            retry_after: left,
+        }))
     }
 
     /// Chooses the lane. The chooser is the user's code: when it panics, the usual lane is taken.
@@ -347,6 +365,7 @@ impl Source for PollingSource {
             }
             shared.book.next()
         };
+        self.flood_wait_left()?;
         // It may return an update; that one stays unconfirmed and comes again.
         let confirm = self.call(next, 1, Duration::ZERO, CONFIRM_TIMEOUT);
         if self.monitor.lock().book.may_be_told() {

@@ -11,9 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actogram::{Backoff, Bot, api::Server};
-use actogram_simulator::{Bot as SimulatedBot, Simulator, View};
+use actogram::{
+    Backoff, Bot, BotHandle, BotSnapshot, Context, DeadUpdate, Handler, HandlerResult, IntoHandlerResult,
+    api::Server,
+};
+use actogram_simulator::{Bot as SimulatedBot, Simulator, SimulatorBuilder, View};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// The bound of every wait. Far above what anything takes, so that only a real stall meets it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,13 +27,45 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
     pub(crate) bot: SimulatedBot,
+    expected_violations: Mutex<Vec<&'static str>>,
 }
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        let simulator = Simulator::start().unwrap();
+        Self::with(Simulator::builder())
+    }
+
+    /// A server that does not make impatient clients wait: a bot that stops right after a poll is then confirmed at once
+    /// instead of after 3 s.
+    pub(crate) fn lenient() -> Self {
+        Self::with(Simulator::builder().penalties(false))
+    }
+
+    fn with(simulator: SimulatorBuilder) -> Self {
+        let simulator = simulator.start().unwrap();
         let bot = simulator.bot();
-        Self { simulator, bot }
+        Self {
+            simulator,
+            bot,
+            expected_violations: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Names a rule that is broken in this test, by somebody else or because the bot cannot know better. The test fails
+    /// when that does not happen.
+    pub(crate) fn expect_violation(&self, name: &'static str) {
+        self.expected_violations.lock().unwrap().push(name);
+    }
+
+    /// Calls a method as another process with the same token would, and returns the status of the answer.
+    pub(crate) fn call(&self, method: &str, params: &Value) -> impl Future<Output = u16> + use<> {
+        let url = format!("{}/bot{}/{method}", self.simulator.url(), self.bot.token());
+        let call = awc::Client::builder()
+            .disable_timeout()
+            .finish()
+            .post(url)
+            .send_json(params);
+        async move { call.await.unwrap().status().as_u16() }
     }
 
     /// Returns a bot for the simulator, with short polls so that a lost connection is noticed soon.
@@ -92,10 +128,21 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if !thread::panicking() {
+            let expected = self.expected_violations.get_mut().unwrap();
             let violations = self.bot.violations();
+            for name in &*expected {
+                assert!(
+                    violations.iter().any(|violation| violation.name() == *name),
+                    "{name} was expected and did not happen"
+                );
+            }
+            let unexpected: Vec<_> = violations
+                .iter()
+                .filter(|violation| !expected.contains(&violation.name()))
+                .collect();
             assert!(
-                violations.is_empty(),
-                "the bot broke rules of the server: {violations:?}"
+                unexpected.is_empty(),
+                "the bot broke rules of the server: {unexpected:?}"
             );
         }
     }
@@ -271,6 +318,68 @@ impl Gate {
             .wait_for(|open| *open)
             .await
             .expect("the gate is kept by whoever waits at it");
+    }
+}
+
+/// A handler function with something that all its calls share.
+#[derive(Clone)]
+pub(crate) struct Sharing<S, F>(S, F);
+
+impl<S, F, Fut, R> Handler for Sharing<S, F>
+where
+    S: Clone + 'static,
+    F: Fn(S, Context) -> Fut + 'static,
+    Fut: Future<Output = R> + 'static,
+    R: IntoHandlerResult,
+{
+    fn handle(&self, context: Context) -> impl Future<Output = HandlerResult> + 'static {
+        let handled = (self.1)(self.0.clone(), context);
+        async move { handled.await.into_handler_result() }
+    }
+}
+
+/// Returns a factory of handlers that all share `shared`.
+pub(crate) fn sharing<S, F, Fut, R>(
+    shared: S,
+    handle: F,
+) -> impl Fn() -> Sharing<S, F> + Clone + Send + 'static
+where
+    S: Clone + Send + 'static,
+    F: Fn(S, Context) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = R> + 'static,
+    R: IntoHandlerResult,
+{
+    move || Sharing(shared.clone(), handle.clone())
+}
+
+/// Returns an error hook that collects what it is shown.
+pub(crate) fn collecting(
+    dead: &Log<DeadUpdate>,
+) -> impl Fn(DeadUpdate) -> std::future::Ready<()> + Send + Sync + 'static + use<> {
+    let dead = dead.clone();
+    move |letter| {
+        dead.add(letter);
+        std::future::ready(())
+    }
+}
+
+/// Waits until the snapshot of a bot shows that `holds`, and returns that snapshot.
+pub(crate) async fn until_snapshot(
+    bot: &BotHandle,
+    what: &str,
+    holds: impl Fn(&BotSnapshot) -> bool,
+) -> BotSnapshot {
+    let started = Instant::now();
+    loop {
+        let snapshot = bot.snapshot().await.unwrap();
+        if holds(&snapshot) {
+            return snapshot;
+        }
+        assert!(
+            started.elapsed() < PATIENCE,
+            "waited too long until {what}; {snapshot:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -78,7 +78,7 @@ struct FeedState {
     credits: Vec<usize>,
     progress: Vec<Progress>,
     commits: Vec<Option<Seq>>,
-    commit_failures: u32,
+    commit_errors: VecDeque<SourceError>,
     commit_hangs: bool,
     cancelled: u32,
     fetched_at: Vec<tokio::time::Instant>,
@@ -128,7 +128,13 @@ impl Feed {
     }
 
     pub(crate) fn fail_commits(&self, times: u32) {
-        self.change(|state| state.commit_failures = times);
+        for _ in 0..times {
+            self.fail_commit(SourceError::transient("scripted commit failure"));
+        }
+    }
+
+    pub(crate) fn fail_commit(&self, error: SourceError) {
+        self.change(|state| state.commit_errors.push_back(error));
     }
 
     pub(crate) fn hang_commits(&self) {
@@ -246,17 +252,15 @@ impl Source for FeedSource {
     }
 
     async fn commit(&self) -> Result<Option<Offset>, SourceError> {
-        let (fail, hang) = {
+        let (error, hang) = {
             let mut state = self.0.state.lock().unwrap();
-            let fail = state.commit_failures > 0;
-            state.commit_failures = state.commit_failures.saturating_sub(1);
-            (fail, state.commit_hangs)
+            (state.commit_errors.pop_front(), state.commit_hangs)
         };
         if hang {
             std::future::pending::<()>().await;
         }
-        if fail {
-            return Err(SourceError::transient("scripted commit failure"));
+        if let Some(error) = error {
+            return Err(error);
         }
         let mut state = self.0.state.lock().unwrap();
         let through = state

@@ -69,6 +69,10 @@ impl Connections {
         self.down = false;
     }
 
+    pub(crate) fn is_down(&self) -> bool {
+        self.down
+    }
+
     pub(crate) fn close_all(&self) {
         for connection in self.open.values() {
             connection.close();

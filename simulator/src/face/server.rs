@@ -16,7 +16,7 @@ use super::connections::{Connection, register};
 use crate::encoding::{Reject, decode};
 use crate::methods::dispatch::is_poll;
 use crate::params::Params;
-use crate::reply::{Failure, Reply};
+use crate::reply::{Delivery, Failure, Reply};
 use crate::request::{BotKey, Request, Verdict};
 use crate::shared::Shared;
 
@@ -163,6 +163,10 @@ async fn call(
     connection: Option<Arc<Connection>>,
 ) -> Reply {
     let later = shared.change(|state, now| {
+        if state.connections.is_down() {
+            // It was sent before its connection was noticed and closed; off the network, it does not arrive.
+            return Ok(Reply::undelivered(Delivery::Close));
+        }
         if is_poll(&method) {
             state.note_lost_clients();
         }

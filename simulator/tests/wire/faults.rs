@@ -1,6 +1,6 @@
 //! Faults as they look on the wire.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use actogram_simulator::{Fault, PollOutcome, Restart, Simulator};
@@ -234,6 +234,32 @@ fn one_bot_can_be_cut_off_while_the_others_go_on() {
 
     bot.go_up();
     assert_eq!(call(&simulator, &bot, "getMe", &json!({})).status, 200);
+}
+
+#[test]
+fn a_request_that_hurries_to_a_server_that_is_down_does_not_arrive() {
+    let simulator = Simulator::start().unwrap();
+    let bot = simulator.bot();
+    let ann = bot.user("Ann");
+    let body = hello(ann.chat_id()).to_string();
+    let request = format!(
+        "POST /bot{}/sendMessage HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        bot.token(),
+        body.len()
+    );
+    simulator.go_down();
+
+    for _ in 0..50 {
+        let mut stream = connect(&simulator);
+        // The server may be faster than we are.
+        let _ = stream.write_all(request.as_bytes());
+        assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
+    }
+
+    simulator.go_up();
+    assert_eq!(call(&simulator, &bot, "getMe", &json!({})).status, 200);
+    assert!(ann.heard().is_empty());
 }
 
 #[test]
