@@ -20,9 +20,10 @@ use crate::{
 /// `Clone + Send + Sync`; cloning is cheap and shares what was decoded.
 ///
 /// The typed value is decoded at the first use. [`content`](Self::content) reports an update that does not fit the
-/// typed model as an error; the shorthands ([`message`](Self::message), [`text`](Self::text) …) return `None` for
-/// it and make the attempt fail when the handler has returned, so that such an update becomes a dead letter instead of
-/// being ignored. A handler that works on [`raw`](Self::raw) is not concerned by either.
+/// typed model as an error. The shorthands ([`message`](Self::message), [`text`](Self::text) …) return `None` for what
+/// the update is not; for a message that does not fit the typed model they return `None` as well, and make the
+/// attempt fail when the handler has returned, so that it becomes a dead letter instead of being ignored. A handler
+/// that works on [`raw`](Self::raw) is not concerned by any of this.
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
 

@@ -22,13 +22,21 @@ pub(crate) struct Connection {
     busy: AtomicUsize,
     /// Whether the connection ends with the present answer.
     last_answer: AtomicBool,
+    /// Whether this side has closed it. What the client wrote before it noticed can still be read, but did not arrive.
+    cut: AtomicBool,
 }
 
 impl Connection {
     /// Ends the connection at once; what was not written yet is lost.
     pub(crate) fn close(&self) {
+        self.cut.store(true, Ordering::Relaxed);
         // The client may have been faster.
         let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Tells whether this side has closed the connection.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Tells whether either side has closed the connection.
@@ -117,6 +125,7 @@ pub(crate) fn register(shared: &Arc<Shared>, stream: &dyn Any, extensions: &mut 
         socket,
         busy: AtomicUsize::new(0),
         last_answer: AtomicBool::new(false),
+        cut: AtomicBool::new(false),
     });
     let mut state = shared.lock();
     if state.connections.down {

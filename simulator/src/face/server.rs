@@ -163,7 +163,8 @@ async fn call(
     connection: Option<Arc<Connection>>,
 ) -> Reply {
     let later = shared.change(|state, now| {
-        if state.connections.is_down() {
+        let cut = connection.as_ref().is_some_and(|connection| connection.is_cut());
+        if cut || state.connections.is_down() {
             // It was sent before its connection was noticed and closed; off the network, it does not arrive.
             return Ok(Reply::undelivered(Delivery::Close));
         }
