@@ -7,7 +7,7 @@ use crate::{
     delivery::{Credit, DeadLetter, Delivery, Failure, Lane, Outcome, Seq},
     lanes::{LaneCounts, Lanes},
     ledger::Ledger,
-    retry::{Decision, RetryPolicy},
+    retry::{Decision, RetryPlace, RetryPolicy},
     source::{Ending, Progress, Settled},
 };
 
@@ -26,7 +26,6 @@ pub enum CreditPolicy {
 struct Job<T> {
     delivery: Delivery<T>,
     arrived: Instant,
-    waits: u32,
     history: Vec<String>,
     /// Set while the dead letter hook works on it.
     burial: Option<Vec<String>>,
@@ -41,6 +40,7 @@ pub(crate) struct Backlog<T> {
     credit: CreditPolicy,
     concurrency: usize,
     retry: RetryPolicy,
+    place: RetryPlace,
     totals: Totals,
 }
 
@@ -69,8 +69,8 @@ pub struct Totals {
 pub(crate) enum Next<T> {
     /// The delivery is settled.
     Settled,
-    /// The lane sleeps until the next attempt.
-    Sleeps {
+    /// There will be another attempt after this one.
+    Repeats {
         delay: Duration,
         error: String,
         delivery: Delivery<T>,
@@ -82,7 +82,12 @@ pub(crate) enum Next<T> {
 }
 
 impl<T> Backlog<T> {
-    pub(crate) fn new(credit: CreditPolicy, concurrency: usize, retry: RetryPolicy) -> Self {
+    pub(crate) fn new(
+        credit: CreditPolicy,
+        concurrency: usize,
+        retry: RetryPolicy,
+        place: RetryPlace,
+    ) -> Self {
         Self {
             lanes: Lanes::default(),
             ledger: Ledger::default(),
@@ -90,6 +95,7 @@ impl<T> Backlog<T> {
             credit,
             concurrency,
             retry,
+            place,
             totals: Totals::default(),
         }
     }
@@ -107,7 +113,6 @@ impl<T> Backlog<T> {
             let job = Job {
                 delivery,
                 arrived: now,
-                waits: 0,
                 history: Vec::new(),
                 burial: None,
             };
@@ -151,16 +156,12 @@ impl<T> Backlog<T> {
             _ => {}
         }
         let error = cause.chain();
-        let delay = match self.retry.decide(retry, job.delivery.attempt, job.waits, random) {
-            Decision::Repeat { delay } => {
-                remember(&mut job.history, error.clone());
-                job.delivery.attempt = job.delivery.attempt.saturating_add(1);
-                delay
-            }
-            Decision::Wait { delay } => {
-                job.waits += 1;
-                delay
-            }
+        let decision = self
+            .retry
+            .decide(retry, job.delivery.attempt, job.delivery.waits, random);
+        let (delay, counts) = match decision {
+            Decision::Repeat { delay } => (delay, true),
+            Decision::Wait { delay } => (delay, false),
             Decision::Bury => {
                 let history = std::mem::take(&mut job.history);
                 let mut errors = history.clone();
@@ -173,14 +174,28 @@ impl<T> Backlog<T> {
                 });
             }
         };
-        let delivery = job.delivery.clone();
         self.totals.retried += 1;
-        self.lanes.sleep(lane, now + delay);
-        Next::Sleeps {
+        let failed = job.delivery.clone();
+        let next = Next::Repeats {
             delay,
-            error,
-            delivery,
+            error: error.clone(),
+            delivery: failed,
+        };
+        match self.place {
+            RetryPlace::Engine => {
+                if counts {
+                    remember(&mut job.history, error);
+                    job.delivery.attempt = job.delivery.attempt.saturating_add(1);
+                } else {
+                    job.delivery.waits += 1;
+                }
+                self.lanes.sleep(lane, now + delay);
+            }
+            RetryPlace::Source => {
+                self.settle(lane, Ending::Retry { delay, counts, error });
+            }
         }
+        next
     }
 
     /// Ends a dead letter after the hook has seen it. Returns whether it was still there.
@@ -205,6 +220,8 @@ impl<T> Backlog<T> {
             Ending::Done => self.totals.done += 1,
             Ending::Expired => self.totals.expired += 1,
             Ending::Dead { .. } => self.totals.dead += 1,
+            // Counted when it was decided.
+            Ending::Retry { .. } => {}
         }
         let Delivery { seq, attempt, .. } = job.delivery;
         self.ledger.settle(seq);
@@ -297,7 +314,12 @@ mod tests {
     use super::*;
 
     fn backlog(credit: CreditPolicy) -> Backlog<&'static str> {
-        Backlog::new(credit, 2, RetryPolicy::new([Duration::from_secs(1)]).jitter(0.0))
+        Backlog::new(
+            credit,
+            2,
+            RetryPolicy::new([Duration::from_secs(1)]).jitter(0.0),
+            RetryPlace::Engine,
+        )
     }
 
     fn delivery(seq: u64, lane: &str) -> Delivery<&'static str> {
@@ -369,7 +391,7 @@ mod tests {
         backlog.next();
 
         let next = end(&mut backlog, 1, "a", Outcome::Failed(Failure::transient("first")));
-        assert!(matches!(next, Next::Sleeps { delay, .. } if delay == Duration::from_secs(1)));
+        assert!(matches!(next, Next::Repeats { delay, .. } if delay == Duration::from_secs(1)));
         assert!(backlog.next().is_none());
         backlog.wake(Instant::now() + Duration::from_secs(2));
         assert_eq!(backlog.next().map(|delivery| delivery.attempt), Some(2));
@@ -402,6 +424,61 @@ mod tests {
                 ending: Ending::Dead { errors },
                 attempt: 2
             }]
+        );
+    }
+
+    #[test]
+    fn a_source_that_keeps_failed_deliveries_is_told_at_once_and_the_lane_goes_on() {
+        let policy = RetryPolicy::new([Duration::from_secs(1)]).jitter(0.0);
+        let mut backlog = Backlog::new(CreditPolicy::Window(3), 2, policy, RetryPlace::Source);
+        backlog.accept(vec![delivery(1, "a"), delivery(2, "b")], Instant::now());
+        backlog.next();
+        backlog.next();
+
+        end(&mut backlog, 1, "a", Outcome::Failed(Failure::transient("first")));
+        end(
+            &mut backlog,
+            2,
+            "b",
+            Outcome::Failed(Failure::not_yet("busy", Duration::from_secs(9))),
+        );
+
+        assert!(backlog.is_empty(), "nothing is kept here");
+        let endings: Vec<_> = backlog
+            .take_progress()
+            .settled
+            .into_iter()
+            .map(|settled| settled.ending)
+            .collect();
+        let retry = |secs, counts, error: &str| Ending::Retry {
+            delay: Duration::from_secs(secs),
+            counts,
+            error: error.to_owned(),
+        };
+        assert_eq!(
+            endings,
+            [
+                retry(1, true, "handler failed: first"),
+                retry(9, false, "handler failed: busy")
+            ]
+        );
+        backlog.accept(
+            vec![Delivery {
+                attempt: 2,
+                ..delivery(3, "a")
+            }],
+            Instant::now(),
+        );
+        backlog.next();
+        let next = end(
+            &mut backlog,
+            3,
+            "a",
+            Outcome::Failed(Failure::transient("second")),
+        );
+        assert!(
+            matches!(next, Next::Bury(_)),
+            "attempts are the source's: {next:?}"
         );
     }
 

@@ -92,6 +92,8 @@ pub struct Delivery<T> {
     pub lane: Lane,
     /// Number of this attempt, counted from 1. A source that knows of attempts before a restart starts higher.
     pub attempt: u32,
+    /// How often the handler has asked to wait so far ([`Retry::NotYet`]), which counts no attempt.
+    pub waits: u32,
     /// What is delivered.
     pub payload: Arc<T>,
 }
@@ -103,6 +105,7 @@ impl<T> Delivery<T> {
             seq,
             lane,
             attempt: 1,
+            waits: 0,
             payload: Arc::new(payload),
         }
     }
@@ -114,6 +117,7 @@ impl<T> Clone for Delivery<T> {
             seq: self.seq,
             lane: self.lane.clone(),
             attempt: self.attempt,
+            waits: self.waits,
             payload: Arc::clone(&self.payload),
         }
     }

@@ -1,8 +1,8 @@
 //! Putting the parts together.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData, time::Duration};
 
-use actix::Actor;
+use actix::{Actor, Recipient};
 
 use crate::{
     backlog::{Backlog, CreditPolicy},
@@ -10,13 +10,22 @@ use crate::{
     consumer::Consumer,
     error::EngineError,
     handle::EngineHandle,
-    poller::Poller,
+    poller::{Poller, PollerHandle},
     pool::{Placement, Pool},
-    retry::RetryPolicy,
+    retry::{RetryPlace, RetryPolicy},
     shutdown::{Deadlines, ShutdownCoordinator},
     source::Source,
-    supervisor::Supervisor,
+    supervisor::{DispatchBatch, Supervisor},
 };
+
+/// Starts the first half of an engine in two halves.
+struct Feeder(Box<dyn FnOnce() -> PollerHandle>);
+
+impl fmt::Debug for Feeder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feeder").finish_non_exhaustive()
+    }
+}
 
 /// Builder of an engine: a source, a consumer factory, and settings that all have a default.
 ///
@@ -31,10 +40,12 @@ pub struct Engine<S, C, F> {
     concurrency: usize,
     credit: CreditPolicy,
     retry: RetryPolicy,
+    retry_place: RetryPlace,
     backoff: Backoff,
     handler_deadline: Duration,
     deadlines: Deadlines,
     take_signals: bool,
+    feeder: Option<Feeder>,
 }
 
 impl<S, C, F> Engine<S, C, F>
@@ -74,6 +85,7 @@ where
             concurrency: Self::DEFAULT_CONCURRENCY,
             credit: CreditPolicy::Window(Self::DEFAULT_WINDOW),
             retry: RetryPolicy::patient(),
+            retry_place: RetryPlace::default(),
             backoff: Backoff::default(),
             handler_deadline: Self::DEFAULT_HANDLER_DEADLINE,
             deadlines: Deadlines {
@@ -82,6 +94,7 @@ where
                 workers: Self::WORKER_PATIENCE,
             },
             take_signals: false,
+            feeder: None,
         }
     }
 
@@ -111,6 +124,12 @@ where
         self
     }
 
+    /// Sets who keeps failed deliveries until they are repeated; default [`RetryPlace::Engine`].
+    pub fn retry_place(mut self, place: RetryPlace) -> Self {
+        self.retry_place = place;
+        self
+    }
+
     /// Sets how long to wait before a failed fetch is repeated; default [`Backoff::default`].
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
@@ -136,6 +155,21 @@ where
         self
     }
 
+    /// Adds a first half that fills what this engine's source empties: a poller of its own drives `source` into
+    /// `receiver`, which keeps what it is given before it answers. Pausing and [`PollingState`](crate::PollingState)
+    /// are the first half's then, and a shutdown stops it first.
+    pub fn fed_by<U: Source>(
+        mut self,
+        source: U,
+        receiver: Recipient<DispatchBatch<U::Payload>>,
+        backoff: Backoff,
+    ) -> Self {
+        self.feeder = Some(Feeder(Box::new(move || {
+            PollerHandle::new(&Poller::new(source, receiver, backoff).start())
+        })));
+        self
+    }
+
     /// Takes SIGTERM and SIGINT while the engine runs: the first drains and stops, the second stops without waiting,
     /// the third kills. Off by default, because signals belong to the application.
     pub fn take_signals(mut self) -> Self {
@@ -158,10 +192,12 @@ where
             concurrency,
             credit,
             retry,
+            retry_place,
             backoff,
             handler_deadline,
             deadlines,
             take_signals,
+            feeder,
         } = self;
         if placement == Placement::Workers(0) {
             return Err(EngineError::Setting {
@@ -192,10 +228,14 @@ where
         }
 
         let pool = Pool::start(placement, factory, handler_deadline).await?;
-        let supervisor = Supervisor::new(Backlog::new(credit, concurrency, retry), pool).start();
+        let supervisor = Supervisor::new(Backlog::new(credit, concurrency, retry, retry_place), pool).start();
         let poller = Poller::new(source, supervisor.clone().recipient(), backoff).start();
-        let (coordinator, report) = ShutdownCoordinator::new(poller.clone(), supervisor.clone(), deadlines);
-        let handle = EngineHandle::new(&coordinator.start(), &supervisor, &poller, report);
+        let poller = PollerHandle::new(&poller);
+        // Last: nothing is fetched before everything stands.
+        let feeder = feeder.map(|Feeder(start)| start());
+        let polling = feeder.clone().unwrap_or_else(|| poller.clone());
+        let (coordinator, report) = ShutdownCoordinator::new(feeder, poller, supervisor.clone(), deadlines);
+        let handle = EngineHandle::new(&coordinator.start(), &supervisor, polling, report);
         if take_signals && let Err(error) = handle.take_signals() {
             handle.shutdown_now().await?;
             return Err(EngineError::Signals(error));

@@ -6,12 +6,12 @@ use actix::{Addr, Recipient};
 
 use crate::{
     backlog::Totals,
+    delivery::Payload,
     error::EngineError,
-    poller::{Poller, SetPaused, TellPolling},
+    poller::PollerHandle,
     polling::PollingState,
     shutdown::{KeepSignals, Published, Shutdown, ShutdownCoordinator, ShutdownReport, StopReason, Urgency},
     signals::{self, Order},
-    source::Source,
     supervisor::{Supervisor, TellWorkload},
 };
 
@@ -23,8 +23,7 @@ pub struct EngineHandle {
     shutdown: Recipient<Shutdown>,
     keep_signals: Recipient<KeepSignals>,
     workload: Recipient<TellWorkload>,
-    polling: Recipient<TellPolling>,
-    pause: Recipient<SetPaused>,
+    polling: PollerHandle,
     report: Published,
 }
 
@@ -59,18 +58,17 @@ impl fmt::Debug for EngineHandle {
 }
 
 impl EngineHandle {
-    pub(crate) fn new<S: Source>(
-        coordinator: &Addr<ShutdownCoordinator<S>>,
-        supervisor: &Addr<Supervisor<S::Payload>>,
-        poller: &Addr<Poller<S>>,
+    pub(crate) fn new<T: Payload>(
+        coordinator: &Addr<ShutdownCoordinator<T>>,
+        supervisor: &Addr<Supervisor<T>>,
+        polling: PollerHandle,
         report: Published,
     ) -> Self {
         Self {
             shutdown: coordinator.clone().recipient(),
             keep_signals: coordinator.clone().recipient(),
             workload: supervisor.clone().recipient(),
-            polling: poller.clone().recipient(),
-            pause: poller.clone().recipient(),
+            polling,
             report,
         }
     }
@@ -174,8 +172,10 @@ impl EngineHandle {
     }
 
     async fn set_paused(&self, paused: bool) -> Result<(), EngineError> {
-        let answer = self.pause.send(SetPaused { paused }).await;
-        answer.ok().and_then(Result::ok).ok_or(EngineError::Gone)
+        self.polling
+            .set_paused(paused)
+            .await
+            .map_err(|_| EngineError::Gone)
     }
 
     /// Returns how things stand.
@@ -189,8 +189,7 @@ impl EngineHandle {
             .send(TellWorkload)
             .await
             .map_err(|_| EngineError::Gone)?;
-        let polling = self.polling.send(TellPolling).await;
-        let polling = polling.ok().and_then(Result::ok).ok_or(EngineError::Gone)?;
+        let polling = self.polling.state().await.map_err(|_| EngineError::Gone)?;
         Ok(Snapshot {
             lanes: workload.counts.lanes,
             running: workload.counts.running,

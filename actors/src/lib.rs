@@ -117,7 +117,7 @@ pub use handle::{EngineHandle, Snapshot};
 pub use poller::Poller;
 pub use polling::PollingState;
 pub use pool::Placement;
-pub use retry::RetryPolicy;
+pub use retry::{RetryPlace, RetryPolicy};
 pub use shutdown::{ShutdownCoordinator, ShutdownReport, StopReason};
 pub use source::{Ending, Progress, Settled, Source};
 pub use supervisor::{Abandoned, Closing, DispatchBatch, DrainReport, Receipt, Supervisor};

@@ -8,7 +8,7 @@
 
 use std::{fmt, time::Duration};
 
-use actix::{Actor, Context, Message, Recipient, ResponseFuture};
+use actix::{Actor, Addr, Context, Message, Recipient, ResponseFuture};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -56,6 +56,58 @@ pub(crate) struct TellPolling;
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the poller is gone")]
 pub(crate) struct PollerGone;
+
+/// The address of a poller, whatever its source is.
+#[derive(Clone)]
+pub(crate) struct PollerHandle {
+    stop: Recipient<StopPolling>,
+    commit: Recipient<Commit>,
+    pause: Recipient<SetPaused>,
+    end: Recipient<AwaitEnd>,
+    tell: Recipient<TellPolling>,
+}
+
+impl PollerHandle {
+    pub(crate) fn new<S: Source>(poller: &Addr<Poller<S>>) -> Self {
+        Self {
+            stop: poller.clone().recipient(),
+            commit: poller.clone().recipient(),
+            pause: poller.clone().recipient(),
+            end: poller.clone().recipient(),
+            tell: poller.clone().recipient(),
+        }
+    }
+
+    pub(crate) async fn stop(&self) -> Result<Option<Seq>, PollerGone> {
+        self.stop.send(StopPolling).await.map_err(|_| PollerGone)?
+    }
+
+    /// As [`Commit`]; a poller that is gone is an error of the commit.
+    pub(crate) async fn commit(
+        &self,
+        deadline: Duration,
+    ) -> Result<Result<Option<Offset>, SourceError>, PollerGone> {
+        self.commit
+            .send(Commit { deadline })
+            .await
+            .map_err(|_| PollerGone)?
+    }
+
+    pub(crate) async fn set_paused(&self, paused: bool) -> Result<(), PollerGone> {
+        self.pause
+            .send(SetPaused { paused })
+            .await
+            .map_err(|_| PollerGone)?
+    }
+
+    pub(crate) async fn end(&self) -> PollingEnded {
+        self.end.send(AwaitEnd).await.unwrap_or(PollingEnded::Panicked)
+    }
+
+    pub(crate) async fn state(&self) -> Result<PollingState, PollerGone> {
+        self.tell.send(TellPolling).await.map_err(|_| PollerGone)?
+    }
+}
 
 /// See the module's documentation.
 pub struct Poller<S: Source> {

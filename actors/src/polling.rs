@@ -210,7 +210,11 @@ impl<S: Source> PollingTask<S> {
                     }
                 }
             }
-            Ok(Err(Closing)) => self.credit = Credit::NONE,
+            Ok(Err(Closing)) => {
+                self.credit = Credit::NONE;
+                // A receiver that closes by itself will not take anything again.
+                self.end_by_itself(PollingEnded::DownstreamGone);
+            }
             Err(MailboxError::Closed | MailboxError::Timeout) => {
                 self.credit = Credit::NONE;
                 self.end_by_itself(PollingEnded::DownstreamGone);

@@ -78,6 +78,17 @@ impl RetryPolicy {
     }
 }
 
+/// Who keeps a failed delivery until its next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RetryPlace {
+    /// The engine. The delivery uses up credit meanwhile, and a restart forgets its attempts.
+    #[default]
+    Engine,
+    /// The source: the delivery ends as [`Ending::Retry`](crate::Ending::Retry) and is given out again. For sources
+    /// that remember attempts; a source that gives out only the head of each lane keeps its order.
+    Source,
+}
+
 /// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {

@@ -8,15 +8,15 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Message};
+use futures_util::future::{OptionFuture, join};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    delivery::{Offset, Seq},
+    delivery::{Offset, Payload, Seq},
     error::SourceError,
-    poller::{AwaitEnd, Commit, Poller, StopPolling},
+    poller::PollerHandle,
     polling::PollingEnded,
     signals::SignalWatch,
-    source::Source,
     supervisor::{AbandonDrain, CloseWorkers, Drain, DrainReport, Supervisor},
 };
 
@@ -91,16 +91,17 @@ pub(crate) struct Deadlines {
 pub(crate) type Published = watch::Receiver<Option<Arc<ShutdownReport>>>;
 
 /// See the module's documentation.
-pub struct ShutdownCoordinator<S: Source> {
-    poller: Addr<Poller<S>>,
-    supervisor: Addr<Supervisor<S::Payload>>,
+pub struct ShutdownCoordinator<T: Payload> {
+    feeder: Option<PollerHandle>,
+    poller: PollerHandle,
+    supervisor: Addr<Supervisor<T>>,
     deadlines: Deadlines,
     publish: Option<watch::Sender<Option<Arc<ShutdownReport>>>>,
     source_error: Option<SourceError>,
     signals: Option<SignalWatch>,
 }
 
-impl<S: Source> fmt::Debug for ShutdownCoordinator<S> {
+impl<T: Payload> fmt::Debug for ShutdownCoordinator<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ShutdownCoordinator")
             .field("deadlines", &self.deadlines)
@@ -109,14 +110,16 @@ impl<S: Source> fmt::Debug for ShutdownCoordinator<S> {
     }
 }
 
-impl<S: Source> ShutdownCoordinator<S> {
+impl<T: Payload> ShutdownCoordinator<T> {
     pub(crate) fn new(
-        poller: Addr<Poller<S>>,
-        supervisor: Addr<Supervisor<S::Payload>>,
+        feeder: Option<PollerHandle>,
+        poller: PollerHandle,
+        supervisor: Addr<Supervisor<T>>,
         deadlines: Deadlines,
     ) -> (Self, Published) {
         let (publish, published) = watch::channel(None);
         let coordinator = Self {
+            feeder,
             poller,
             supervisor,
             deadlines,
@@ -138,19 +141,20 @@ pub(crate) struct KeepSignals(pub(crate) SignalWatch);
 #[rtype(result = "()")]
 struct PollingStopped(PollingEnded);
 
-impl<S: Source> Actor for ShutdownCoordinator<S> {
+impl<T: Payload> Actor for ShutdownCoordinator<T> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let end = self.poller.send(AwaitEnd);
-        let me = ctx.address();
-        actix_rt::spawn(async move {
-            me.do_send(PollingStopped(end.await.unwrap_or(PollingEnded::Panicked)));
-        });
+        for poller in self.feeder.iter().chain([&self.poller]).cloned() {
+            let me = ctx.address();
+            actix_rt::spawn(async move {
+                me.do_send(PollingStopped(poller.end().await));
+            });
+        }
     }
 }
 
-impl<S: Source> actix::Handler<KeepSignals> for ShutdownCoordinator<S> {
+impl<T: Payload> actix::Handler<KeepSignals> for ShutdownCoordinator<T> {
     type Result = ();
 
     fn handle(&mut self, KeepSignals(signals): KeepSignals, _: &mut Self::Context) {
@@ -158,7 +162,7 @@ impl<S: Source> actix::Handler<KeepSignals> for ShutdownCoordinator<S> {
     }
 }
 
-impl<S: Source> actix::Handler<PollingStopped> for ShutdownCoordinator<S> {
+impl<T: Payload> actix::Handler<PollingStopped> for ShutdownCoordinator<T> {
     type Result = ();
 
     fn handle(&mut self, PollingStopped(end): PollingStopped, ctx: &mut Self::Context) {
@@ -180,17 +184,21 @@ impl<S: Source> actix::Handler<PollingStopped> for ShutdownCoordinator<S> {
     }
 }
 
-impl<S: Source> actix::Handler<Shutdown> for ShutdownCoordinator<S> {
+impl<T: Payload> actix::Handler<Shutdown> for ShutdownCoordinator<T> {
     type Result = ();
 
     fn handle(&mut self, request: Shutdown, _: &mut Self::Context) {
         if let Some(publish) = self.publish.take() {
             tracing::info!(reason = ?request.reason, deadline = ?self.deadlines.drain, "stopping");
-            let (poller, supervisor, deadlines) =
-                (self.poller.clone(), self.supervisor.clone(), self.deadlines);
+            let parts = Parts {
+                feeder: self.feeder.clone(),
+                poller: self.poller.clone(),
+                supervisor: self.supervisor.clone(),
+                deadlines: self.deadlines,
+            };
             let (source_error, signals) = (self.source_error.take(), self.signals.take());
             actix_rt::spawn(async move {
-                let report = stop(&poller, &supervisor, deadlines, request.reason, source_error).await;
+                let report = parts.stop(request.reason, source_error).await;
                 publish.send_replace(Some(Arc::new(report)));
                 // Signals are ours until the very end, then the host's again.
                 drop(signals);
@@ -203,76 +211,74 @@ impl<S: Source> actix::Handler<Shutdown> for ShutdownCoordinator<S> {
     }
 }
 
-/// The sequence. Each step is bounded, and a step whose actor is gone is skipped.
-async fn stop<S: Source>(
-    poller: &Addr<Poller<S>>,
-    supervisor: &Addr<Supervisor<S::Payload>>,
+/// What has to be stopped.
+struct Parts<T: Payload> {
+    feeder: Option<PollerHandle>,
+    poller: PollerHandle,
+    supervisor: Addr<Supervisor<T>>,
     deadlines: Deadlines,
-    reason: StopReason,
-    source_error: Option<SourceError>,
-) -> ShutdownReport {
-    let started = Instant::now();
-    let mut lost_actor = reason == StopReason::Lost;
+}
 
-    let last_fetched = poller
-        .send(StopPolling)
-        .await
-        .ok()
-        .and_then(Result::ok)
-        .unwrap_or_else(|| {
-            lost_actor = true;
-            None
-        });
-    let drain = supervisor
-        .send(Drain {
-            deadline: deadlines.drain,
-        })
-        .await
-        .ok()
-        .and_then(Result::ok);
-    let drain = drain.unwrap_or_else(|| {
-        lost_actor = true;
-        DrainReport::default()
-    });
-    let committed = match poller
-        .send(Commit {
-            deadline: deadlines.commit,
-        })
-        .await
-    {
-        Ok(Ok(committed)) => committed,
-        Ok(Err(_)) | Err(_) => {
-            lost_actor = true;
-            Err(SourceError::fatal("the poller was lost before the commit"))
+impl<T: Payload> Parts<T> {
+    /// The sequence. Each step is bounded, and a step whose actor is gone is skipped.
+    async fn stop(self, reason: StopReason, source_error: Option<SourceError>) -> ShutdownReport {
+        let started = Instant::now();
+        let mut lost_actor = reason == StopReason::Lost;
+
+        let mut last_fetched = None;
+        for poller in self.feeder.iter().chain([&self.poller]) {
+            match poller.stop().await {
+                Ok(last) => last_fetched = last_fetched.or(last),
+                Err(_gone) => lost_actor = true,
+            }
         }
-    };
-    if supervisor
-        .send(CloseWorkers {
-            patience: deadlines.workers,
-        })
-        .await
-        .is_err()
-    {
-        lost_actor = true;
+        // What the feeder handed over is kept already, so its other side can be told while the rest drains.
+        let fed = OptionFuture::from(self.feeder.as_ref().map(|feeder| self.commit(feeder)));
+        let (fed, drain) = join(
+            fed,
+            self.supervisor.send(Drain {
+                deadline: self.deadlines.drain,
+            }),
+        )
+        .await;
+        let drain = drain.ok().and_then(Result::ok).unwrap_or_else(|| {
+            lost_actor = true;
+            DrainReport::default()
+        });
+        let own = self.commit(&self.poller).await;
+        let committed = match (fed, own) {
+            (Some(Ok(fed)), Ok(_)) => Ok(fed),
+            (None, own) => own,
+            (Some(Err(error)), _) | (Some(_), Err(error)) => Err(error),
+        };
+        let patience = self.deadlines.workers;
+        if self.supervisor.send(CloseWorkers { patience }).await.is_err() {
+            lost_actor = true;
+        }
+
+        let report = ShutdownReport {
+            reason,
+            source_error,
+            last_fetched,
+            drain,
+            committed,
+            lost_actor,
+            took: started.elapsed(),
+        };
+        tracing::info!(
+            completed = report.drain.completed,
+            retried = report.drain.retried,
+            dead = report.drain.dead,
+            abandoned = report.drain.abandoned.len(),
+            clean = report.is_clean(),
+            took = ?report.took,
+            "stopped"
+        );
+        report
     }
 
-    let report = ShutdownReport {
-        reason,
-        source_error,
-        last_fetched,
-        drain,
-        committed,
-        lost_actor,
-        took: started.elapsed(),
-    };
-    tracing::info!(
-        completed = report.drain.completed,
-        retried = report.drain.retried,
-        dead = report.drain.dead,
-        abandoned = report.drain.abandoned.len(),
-        clean = report.is_clean(),
-        took = ?report.took,
-        "stopped"
-    );
-    report
+    async fn commit(&self, poller: &PollerHandle) -> Result<Option<Offset>, SourceError> {
+        let gone = |_| Err(SourceError::fatal("the poller was lost before the commit"));
+        poller.commit(self.deadlines.commit).await.unwrap_or_else(gone)
+    }
 }

@@ -1,6 +1,6 @@
 //! Where deliveries come from, and how a source learns which of them are finished.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use crate::{
     delivery::{Credit, Delivery, Offset, Payload, Seq},
@@ -82,6 +82,16 @@ pub enum Ending {
     Done,
     /// Too old to be worth handling.
     Expired,
+    /// Not handled; the source is to give it out again after the delay, and nothing of its lane before it. Only with
+    /// [`RetryPlace::Source`](crate::RetryPlace::Source).
+    Retry {
+        /// Time until then.
+        delay: Duration,
+        /// Whether the attempt counts; it does not when the handler only asked to wait.
+        counts: bool,
+        /// What went wrong.
+        error: String,
+    },
     /// Given up; the texts are the errors of its attempts, oldest first.
     Dead {
         /// One entry per failed attempt, bounded as in [`DeadLetter`](crate::DeadLetter).

@@ -370,7 +370,7 @@ impl<T: Payload> actix::Handler<AttemptEnded> for Supervisor<T> {
             .attempt_ended(&ended.lane, ended.seq, outcome, now(), fastrand::f64());
         match next {
             Next::Settled | Next::Unknown => {}
-            Next::Sleeps {
+            Next::Repeats {
                 delay,
                 error,
                 delivery,
@@ -378,7 +378,7 @@ impl<T: Payload> actix::Handler<AttemptEnded> for Supervisor<T> {
                 let Delivery {
                     seq, lane, attempt, ..
                 } = delivery;
-                tracing::warn!(%seq, %lane, next_attempt = attempt, ?delay, error, "attempt failed, will be repeated");
+                tracing::warn!(%seq, %lane, attempt, ?delay, error, "attempt failed, will be repeated");
             }
             Next::Bury(letter) => {
                 let Delivery {
