@@ -126,7 +126,7 @@ impl<T> Backlog<T> {
         if self.lanes.running() >= self.concurrency {
             return None;
         }
-        self.lanes.take().map(|job| job.delivery.clone())
+        self.lanes.take().map(|(_, job)| job.delivery.clone())
     }
 
     /// Takes note of how an attempt ended and says what follows.

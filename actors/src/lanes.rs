@@ -12,8 +12,24 @@ use crate::delivery::Lane;
 /// A lane is in one of four states: *ready* (its head may be taken), *running* (its head is out), *asleep* (its head
 /// waits for a repetition) or gone (nothing is left in it). Only a ready lane stands in the turn queue, once, so a lane
 /// with a long backlog gets one turn per round like every other, and a waiting job occupies nothing but memory.
+///
+/// ```
+/// use actogram_actors::{Lane, Lanes};
+///
+/// let (ann, bob) = (Lane::new("ann"), Lane::new("bob"));
+/// let mut lanes = Lanes::default();
+/// lanes.push(&ann, "first");
+/// lanes.push(&ann, "second");
+/// lanes.push(&bob, "other");
+///
+/// assert_eq!(lanes.take().map(|(_, job)| *job), Some("first"));
+/// assert_eq!(lanes.take().map(|(_, job)| *job), Some("other"));
+/// assert!(lanes.take().is_none(), "ann's second job waits for her first");
+/// lanes.finish(&ann);
+/// assert_eq!(lanes.take().map(|(_, job)| *job), Some("second"));
+/// ```
 #[derive(Debug)]
-pub(crate) struct Lanes<J> {
+pub struct Lanes<J> {
     lanes: HashMap<Lane, LaneQueue<J>>,
     turns: VecDeque<Lane>,
     asleep: BTreeMap<(Instant, u64), Lane>,
@@ -37,11 +53,15 @@ enum State {
 
 /// How many lanes and jobs there are, by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct LaneCounts {
-    pub(crate) lanes: usize,
-    pub(crate) running: usize,
-    pub(crate) waiting: usize,
-    pub(crate) retrying: usize,
+pub struct LaneCounts {
+    /// Lanes with at least one job.
+    pub lanes: usize,
+    /// Jobs that run.
+    pub running: usize,
+    /// Jobs that wait for their turn.
+    pub waiting: usize,
+    /// Jobs that sleep until their repetition.
+    pub retrying: usize,
 }
 
 impl<J> Default for Lanes<J> {
@@ -59,7 +79,7 @@ impl<J> Default for Lanes<J> {
 
 impl<J> Lanes<J> {
     /// Puts a job at the end of its lane.
-    pub(crate) fn push(&mut self, lane: &Lane, job: J) {
+    pub fn push(&mut self, lane: &Lane, job: J) {
         self.jobs += 1;
         if let Some(queue) = self.lanes.get_mut(lane) {
             queue.jobs.push_back(job);
@@ -75,9 +95,26 @@ impl<J> Lanes<J> {
         self.turns.push_back(lane.clone());
     }
 
+    /// Puts a job at the end of its lane; when it is the head, the lane sleeps until `until`.
+    pub fn push_asleep(&mut self, lane: &Lane, job: J, until: Instant) {
+        if self.lanes.contains_key(lane) {
+            self.push(lane, job);
+            return;
+        }
+        self.sleepers += 1;
+        let key = (until, self.sleepers);
+        self.jobs += 1;
+        self.asleep.insert(key, lane.clone());
+        let queue = LaneQueue {
+            jobs: VecDeque::from([job]),
+            state: State::Asleep(key),
+        };
+        self.lanes.insert(lane.clone(), queue);
+    }
+
     /// Takes the turn of the next ready lane: its head now runs. The head stays in the lane until
     /// [`finish`](Self::finish).
-    pub(crate) fn take(&mut self) -> Option<&mut J> {
+    pub fn take(&mut self) -> Option<(Lane, &mut J)> {
         let lane = self.turns.pop_front()?;
         let queue = self.lanes.get_mut(&lane)?;
         debug_assert_eq!(
@@ -87,11 +124,11 @@ impl<J> Lanes<J> {
         );
         queue.state = State::Running;
         self.running += 1;
-        queue.jobs.front_mut()
+        queue.jobs.front_mut().map(|job| (lane, job))
     }
 
     /// Returns the running head of a lane.
-    pub(crate) fn running_head(&mut self, lane: &Lane) -> Option<&mut J> {
+    pub fn running_head(&mut self, lane: &Lane) -> Option<&mut J> {
         let queue = self.lanes.get_mut(lane)?;
         if queue.state == State::Running {
             queue.jobs.front_mut()
@@ -101,7 +138,7 @@ impl<J> Lanes<J> {
     }
 
     /// Ends the running head of a lane and returns it; the next job of the lane gets in line.
-    pub(crate) fn finish(&mut self, lane: &Lane) -> Option<J> {
+    pub fn finish(&mut self, lane: &Lane) -> Option<J> {
         let queue = self.lanes.get_mut(lane)?;
         if queue.state != State::Running {
             return None;
@@ -119,7 +156,7 @@ impl<J> Lanes<J> {
     }
 
     /// Sends the running head of a lane to sleep until `until`; the lane waits with it. Returns whether it was running.
-    pub(crate) fn sleep(&mut self, lane: &Lane, until: Instant) -> bool {
+    pub fn sleep(&mut self, lane: &Lane, until: Instant) -> bool {
         let Some(queue) = self.lanes.get_mut(lane) else {
             return false;
         };
@@ -135,7 +172,7 @@ impl<J> Lanes<J> {
     }
 
     /// Wakes the lanes whose time has come.
-    pub(crate) fn wake(&mut self, now: Instant) {
+    pub fn wake(&mut self, now: Instant) {
         while let Some(entry) = self.asleep.first_entry() {
             if entry.key().0 > now {
                 return;
@@ -149,12 +186,12 @@ impl<J> Lanes<J> {
     }
 
     /// Returns when the next lane wants to be woken.
-    pub(crate) fn next_wake(&self) -> Option<Instant> {
+    pub fn next_wake(&self) -> Option<Instant> {
         self.asleep.first_key_value().map(|((until, _), _)| *until)
     }
 
     /// Empties all lanes and returns every job, the head of each lane with `true` when it was running.
-    pub(crate) fn abandon(&mut self) -> Vec<(J, bool)> {
+    pub fn abandon(&mut self) -> Vec<(J, bool)> {
         let jobs = self
             .lanes
             .drain()
@@ -172,27 +209,27 @@ impl<J> Lanes<J> {
     }
 
     /// Returns every job, in no particular order.
-    pub(crate) fn jobs(&self) -> impl Iterator<Item = &J> {
+    pub fn jobs(&self) -> impl Iterator<Item = &J> {
         self.lanes.values().flat_map(|queue| queue.jobs.iter())
     }
 
     /// Returns how many jobs there are in all.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.jobs
     }
 
     /// Returns whether there is no job at all.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.jobs == 0
     }
 
     /// Returns how many jobs are running.
-    pub(crate) fn running(&self) -> usize {
+    pub fn running(&self) -> usize {
         self.running
     }
 
     /// Returns the numbers for a snapshot.
-    pub(crate) fn counts(&self) -> LaneCounts {
+    pub fn counts(&self) -> LaneCounts {
         LaneCounts {
             lanes: self.lanes.len(),
             running: self.running,
@@ -213,7 +250,7 @@ mod tests {
     }
 
     fn take(lanes: &mut Lanes<u32>) -> Option<u32> {
-        lanes.take().copied()
+        lanes.take().map(|(_, job)| *job)
     }
 
     #[test]
@@ -268,6 +305,29 @@ mod tests {
             "the head that slept runs again before those behind it"
         );
         assert_eq!(lanes.next_wake(), None);
+    }
+
+    #[test]
+    fn a_lane_that_begins_asleep_wakes_like_any_other() {
+        let now = Instant::now();
+        let mut lanes = Lanes::default();
+        lanes.push_asleep(&lane("a"), 1, now + Duration::from_secs(5));
+        lanes.push_asleep(&lane("a"), 2, now);
+
+        lanes.wake(now + Duration::from_secs(4));
+        assert_eq!(take(&mut lanes), None, "the second job waits behind the first");
+        assert_eq!(
+            lanes.counts(),
+            LaneCounts {
+                lanes: 1,
+                running: 0,
+                waiting: 1,
+                retrying: 1
+            }
+        );
+        lanes.wake(now + Duration::from_secs(5));
+
+        assert_eq!(take(&mut lanes), Some(1));
     }
 
     #[test]
@@ -349,7 +409,7 @@ mod tests {
                         *number += 1;
                     }
                     2 | 3 => {
-                        if let Some((key, number)) = lanes.take().copied() {
+                        if let Some((key, number)) = lanes.take().map(|(_, job)| *job) {
                             assert!(!running.contains(&key), "two jobs of lane {key} ran at once");
                             assert_eq!(
                                 number,
