@@ -234,3 +234,33 @@ fn a_bot_that_cannot_poll_says_so() {
         assert!(bot.shutdown().await.unwrap().is_clean());
     });
 }
+
+/// Peer failures 24 and 25: after too long without an answer the connections are replaced, and nothing else happens to
+/// the bot. Takes as long as the shortest watchdog.
+#[test]
+fn polling_that_was_silent_for_too_long_starts_over_with_fresh_connections() {
+    on_actix(async {
+        let stage = Stage::new();
+        let (ann, handled) = (stage.bot.user("Ann"), Log::new());
+        stage.simulator.go_down();
+        let bot = noting(&stage, &handled)
+            .poll_timeout(Duration::from_secs(1))
+            .poll_watchdog(Duration::from_secs(11))
+            .start()
+            .await
+            .unwrap();
+
+        until_snapshot(&bot, "the connections are replaced", |snapshot| {
+            snapshot.polling.reconnects > 0
+        })
+        .await;
+        stage.simulator.go_up();
+        let issued = ann.say("hello");
+        stage
+            .until("the update is confirmed", |view| view.pending_count() == 0)
+            .await;
+
+        assert!(bot.shutdown().await.unwrap().is_clean());
+        assert_eq!(handled.all(), [issued]);
+    });
+}

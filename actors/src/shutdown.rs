@@ -145,8 +145,8 @@ impl<T: Payload> Actor for ShutdownCoordinator<T> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        for poller in self.feeder.iter().chain([&self.poller]).cloned() {
-            let me = ctx.address();
+        for poller in self.feeder.iter().chain([&self.poller]) {
+            let (poller, me) = (poller.clone(), ctx.address());
             actix_rt::spawn(async move {
                 me.do_send(PollingStopped(poller.end().await));
             });

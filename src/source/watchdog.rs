@@ -70,6 +70,7 @@ mod tests {
         assert!(watchdog.take_expired(now + LIMIT * 3 / 2));
     }
 
+    /// Peer failure 25: and each restart started the next one.
     #[test]
     fn it_barks_once_per_limit() {
         let now = Instant::now();
@@ -80,6 +81,7 @@ mod tests {
         assert!(!watchdog.take_expired(now + LIMIT));
     }
 
+    /// Peer failure 25: a fixed limit made a whole fleet restart in step, for three hours.
     #[test]
     fn the_limit_is_spread_by_a_fifth() {
         let now = Instant::now();
