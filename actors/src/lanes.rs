@@ -137,6 +137,11 @@ impl<J> Lanes<J> {
         }
     }
 
+    /// Returns the head of a lane, whatever its state.
+    pub fn head(&self, lane: &Lane) -> Option<&J> {
+        self.lanes.get(lane)?.jobs.front()
+    }
+
     /// Ends the running head of a lane and returns it; the next job of the lane gets in line.
     pub fn finish(&mut self, lane: &Lane) -> Option<J> {
         let queue = self.lanes.get_mut(lane)?;
