@@ -29,8 +29,10 @@ async fn main() -> Result<BotReport, Box<dyn std::error::Error>> {
     std::panic::set_hook(Box::new(|panic| println!("  · {panic}")));
     let simulator = Simulator::start()?;
     let server = simulator.bot();
+    let folder = tempfile::tempdir()?;
     let bot = Bot::new(server.token())
         .server(Server::parse(&simulator.url())?)
+        .journal(folder.path().join("playground.db"))
         .handlers(|| talk)
         .on_error(apologise)
         // Shorter than the defaults, so that there is something to see.
@@ -57,7 +59,7 @@ async fn main() -> Result<BotReport, Box<dyn std::error::Error>> {
         tokio::select! {
             line = lines.recv() => match line {
                 Some(line) => say(&server, &mut people, &line, interactive),
-                None => break wait_for_last_answers(&server).await,
+                None => break wait_for_last_answers(&server, &bot).await,
             },
             _ = actix_rt::signal::ctrl_c() => break,
         }
@@ -152,11 +154,21 @@ async fn show_pipeline(server: SimulatedBot) {
     }
 }
 
-/// Waits until everything said is answered and confirmed.
-async fn wait_for_last_answers(server: &SimulatedBot) {
+/// Waits until everything said is answered. Updates are confirmed as soon as they are on disk, so the bot is asked.
+async fn wait_for_last_answers(server: &SimulatedBot, bot: &BotHandle) {
+    let said = server.issued().len();
+    let all_ended = async {
+        while let Ok(snapshot) = bot.snapshot().await {
+            let totals = snapshot.engine.totals;
+            if totals.done + totals.expired + totals.dead >= said as u64 {
+                return;
+            }
+            actix_rt::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
     tokio::select! {
-        done = server.wait_for_async(LAST_ANSWERS, |view| view.pending_count() == 0) => {
-            if !done {
+        ended = tokio::time::timeout(LAST_ANSWERS, all_ended) => {
+            if ended.is_err() {
                 println!("not everything was answered in time");
             }
         }

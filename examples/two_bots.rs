@@ -1,4 +1,4 @@
-//! Two bots in one process. Each has its own polling, lanes and workers; one signal stops both.
+//! Two bots in one process. Each has its own polling, journal, lanes and workers; one signal stops both.
 //!
 //! `TELEGRAM_BOT_TOKEN=… SECOND_BOT_TOKEN=… cargo run --example two_bots`, against any server with
 //! `TELEGRAM_API_URL=…`
@@ -11,6 +11,11 @@ use futures_util::future::try_join;
 #[actix::main]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut second = Bot::new(env::var("SECOND_BOT_TOKEN")?).handlers(|| shout);
+    // A journal belongs to one bot; `ACTOGRAM_JOURNAL=off` turns off both.
+    second = match env::var("ACTOGRAM_JOURNAL").as_deref() {
+        Ok("off") => second.direct(),
+        _ => second.journal("second.db"),
+    };
     if let Ok(root) = env::var("TELEGRAM_API_URL") {
         second = second.server(root.parse::<Server>()?);
     }

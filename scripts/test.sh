@@ -8,13 +8,19 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-# The linker, and the C compiler that TLS (ring) is built with.
-if ! command -v cc >/dev/null; then
-    echo "installing a C compiler"
+install() {
+    echo "installing: $*"
     as_root=""
     if [ "$(id -u)" != 0 ]; then as_root="sudo"; fi
     $as_root apt-get update -qq
-    $as_root apt-get install -y -qq gcc libc6-dev
-fi
+    $as_root apt-get install -y -qq "$@" >/dev/null
+}
+
+# The linker, and the C compiler that TLS (ring) and SQLite are built with.
+if ! command -v cc >/dev/null; then install gcc libc6-dev; fi
+# Kills programs in front of chosen system calls, and makes calls fail.
+if ! command -v strace >/dev/null; then install strace; fi
+# Gives programs another wall clock.
+if ! command -v faketime >/dev/null; then install faketime; fi
 
 cargo test --workspace --all-features "$@"

@@ -1,18 +1,28 @@
 //! Putting a bot together and starting it.
 
-use std::{env, future::Future, io, sync::mpsc, thread, time::Duration};
+use std::{env, future::Future, io, path::PathBuf, sync::mpsc, thread, time::Duration};
 
+#[cfg(feature = "journal")]
+use actix::Actor;
 use actix::Recipient;
-use actogram_actors::{Backoff, CreditPolicy, Engine, EngineError, Lane, Placement, RetryPolicy};
+#[cfg(feature = "journal")]
+use actogram_actors::RetryPlace;
+use actogram_actors::{
+    Backoff, Consumer, CreditPolicy, Engine, EngineError, Lane, Placement, RetryPolicy, Source,
+};
 
+#[cfg(feature = "journal")]
+use crate::queue::{InHand, Intake, Journal, JournalSettings, QueuedSource};
 use crate::{
     api::{Api, ApiConfig, Server, Token, Transport},
+    backing::Backing,
     error::{ConfigError, Error},
     handle::BotHandle,
     handler::{Handler, HandlerFactory},
     incoming::{IncomingUpdate, RecipientFactory},
     report::BotReport,
     source::{PollingMonitor, PollingSettings, PollingSource},
+    staleness::MaxAges,
     update::{Update, UpdateKind},
     worker::{DeadUpdate, ErrorHook, WorkerFactory},
 };
@@ -23,8 +33,26 @@ const TOKEN_VARIABLE: &str = "TELEGRAM_BOT_TOKEN";
 /// Environment variable with the root of the Bot API server.
 const SERVER_VARIABLE: &str = "TELEGRAM_API_URL";
 
+/// Environment variable with the path of the journal, or `off`.
+const JOURNAL_VARIABLE: &str = "ACTOGRAM_JOURNAL";
+
+/// Path of the journal when none is set.
+const DEFAULT_JOURNAL: &str = "actogram.db";
+
 /// Most updates of one batch; see <https://core.telegram.org/bots/api#getupdates>.
 const BATCH: usize = 100;
+
+/// How often a journaled update may be handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// At least once: what was running when the process was killed runs again, what failed is repeated.
+    #[default]
+    AtLeastOnce,
+    /// At most once: the beginning of an attempt is on disk before the handler runs, and an attempt that has begun is
+    /// never repeated, whether it failed or was cut off; it becomes a dead letter. For effects that must never repeat. Needs
+    /// a [journal](Bot::journal).
+    AtMostOnce,
+}
 
 /// Builder of a bot, in the manner of actix-web's `HttpServer`: a token, a handler factory, and settings that all have a
 /// default. Nothing happens before [`run`](Self::run), [`start`](Self::start) or [`spawn`](Self::spawn); that is also
@@ -48,11 +76,11 @@ const BATCH: usize = 100;
 ///
 /// # Delivery
 ///
-/// Updates are fetched by long polling, up to 100 at a time. A batch is confirmed to the Bot API server only when every
-/// update of it has been handled (or given up), so nothing is lost however the process ends; at most one batch runs
-/// again. Chats of one batch are handled concurrently, each in order. A handler that takes long holds the next
-/// batch, so a failed update is repeated only twice, after 1 s and 2 s, before it goes to
-/// [`on_error`](Self::on_error).
+/// Updates are fetched by long polling and written to the [journal](Self::journal), a file; what is on disk is confirmed to
+/// the Bot API server at once. They are handled from there: each chat in order, all chats concurrently, so a slow handler
+/// holds nothing but its own chat. Failed updates are repeated after 1, 2, 5, 15 and 60 s and then become dead letters,
+/// which stay in the file. A `kill -9` loses nothing and repeats what was running. [`direct`](Self::direct) does without the
+/// file.
 #[must_use = "a bot does nothing until it is run, started or spawned"]
 pub struct Bot {
     api: Result<ApiConfig, ConfigError>,
@@ -60,9 +88,12 @@ pub struct Bot {
     on_error: Option<ErrorHook>,
     polling: PollingSettings,
     poll_backoff: Backoff,
+    journal: Result<JournalSetting, ConfigError>,
+    delivery: Delivery,
+    max_ages: MaxAges,
     placement: Placement,
     concurrency: usize,
-    retry: RetryPolicy,
+    retry: Option<RetryPolicy>,
     handler_timeout: Duration,
     drain_deadline: Duration,
 }
@@ -71,6 +102,7 @@ impl std::fmt::Debug for Bot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Bot")
             .field("api", &self.api)
+            .field("journal", &self.journal)
             .field("polling", &self.polling)
             .field("placement", &self.placement)
             .field("concurrency", &self.concurrency)
@@ -98,9 +130,13 @@ impl Bot {
     }
 
     /// Returns the bot whose token is in `TELEGRAM_BOT_TOKEN`, at the Bot API server whose root is in
-    /// `TELEGRAM_API_URL` (Telegram's own when that is not set or empty).
+    /// `TELEGRAM_API_URL` (Telegram's own when that is not set or empty), with the journal that `ACTOGRAM_JOURNAL` names (a
+    /// path, or `off` for [`direct`](Self::direct)).
     pub fn from_env() -> Self {
-        Self::with_config(config_from_env())
+        Self {
+            journal: journal_from_env(),
+            ..Self::with_config(config_from_env())
+        }
     }
 
     fn with_config(api: Result<ApiConfig, ConfigError>) -> Self {
@@ -110,9 +146,12 @@ impl Bot {
             on_error: None,
             polling: PollingSettings::default(),
             poll_backoff: Backoff::default(),
+            journal: Ok(JournalSetting::default()),
+            delivery: Delivery::default(),
+            max_ages: MaxAges::default(),
             placement: Placement::default(),
             concurrency: Self::DEFAULT_CONCURRENCY,
-            retry: RetryPolicy::quick(),
+            retry: None,
             handler_timeout: Self::DEFAULT_HANDLER_TIMEOUT,
             drain_deadline: Self::DEFAULT_DRAIN_DEADLINE,
         }
@@ -174,6 +213,49 @@ impl Bot {
         self
     }
 
+    /// Sets the path of the journal, one SQLite file that keeps updates until they are handled.
+    ///
+    /// One bot of one process owns the file; a second one gets an error that names the owner, so several bots need
+    /// several files. The file is readable for its owner only and never holds the token.
+    ///
+    /// Default: the file that `ACTOGRAM_JOURNAL` names for [`from_env`](Self::from_env), else `actogram.db` in the working
+    /// directory. Without the cargo feature `journal` there is none and the bot runs [`direct`](Self::direct).
+    pub fn journal(mut self, path: impl Into<PathBuf>) -> Self {
+        self.journal = Ok(JournalSetting::At(path.into()));
+        self
+    }
+
+    /// Does without a journal, whatever `ACTOGRAM_JOURNAL` says: updates stay at the Bot API server until they are handled,
+    /// and a batch of up to 100 is confirmed when all of it is. Still nothing is lost, but a slow handler holds the next
+    /// batch, failed updates are repeated only after 1 s and 2 s, and a `kill -9` repeats up to a batch.
+    pub fn direct(mut self) -> Self {
+        self.journal = Ok(JournalSetting::Off);
+        self
+    }
+
+    /// Sets how often a journaled update may be handled; default [`Delivery::AtLeastOnce`].
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// Sets the age from which on updates of a kind are useless and end unhandled, counted as expired; `None` for no limit.
+    /// The age counts from the update's own date where it has one, else from its arrival.
+    ///
+    /// Default: 150 s for callback, shipping and pre-checkout queries, 30 s for inline queries, because the
+    /// [server refuses answers](https://core.telegram.org/bots/api#answercallbackquery) after that; no limit for others.
+    pub fn max_age(mut self, kind: UpdateKind, age: impl Into<Option<Duration>>) -> Self {
+        self.max_ages.set(kind, age.into());
+        self
+    }
+
+    /// Lets updates pass their chat's queue, for instance a `/stop` that is to end what the chat is busy with. They are
+    /// handled at once, whatever else of the chat runs or waits, and in no order among themselves.
+    pub fn bypass(mut self, passes: impl Fn(&Update) -> bool + Send + Sync + 'static) -> Self {
+        self.polling.bypass = Some(std::sync::Arc::new(passes));
+        self
+    }
+
     /// Sets how many updates are handled at the same time over all workers; default
     /// [`DEFAULT_CONCURRENCY`](Self::DEFAULT_CONCURRENCY), at least 1.
     pub fn concurrency(mut self, updates: usize) -> Self {
@@ -222,10 +304,10 @@ impl Bot {
         self
     }
 
-    /// Sets when failed updates are repeated; default after 1 s and 2 s, then [`on_error`](Self::on_error). The next
-    /// batch waits for repetitions.
+    /// Sets when failed updates are repeated before they are given up; default after 1, 2, 5, 15 and 60 s, and without a
+    /// journal after 1 s and 2 s, because the next batch waits for it.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
+        self.retry = Some(policy);
         self
     }
 
@@ -306,6 +388,9 @@ impl Bot {
             on_error,
             polling,
             poll_backoff,
+            journal,
+            delivery,
+            max_ages,
             placement,
             concurrency,
             retry,
@@ -313,6 +398,7 @@ impl Bot {
             drain_deadline,
         } = self;
         let config = api?;
+        let journal = journal?;
         let handlers = handlers.ok_or(ConfigError::NoHandlers)?;
         check(&polling)?;
         if actix_rt::System::try_current().is_none() {
@@ -322,26 +408,152 @@ impl Bot {
         let monitor = PollingMonitor::default();
         // A client of its own: sending can never starve polling of connections.
         let source = PollingSource::new(Transport::new(&config), polling, monitor.clone());
+        let bot_id = config.token.bot_id();
+        let kept = open(journal, delivery, bot_id).await?;
         let api = Api::start(config);
+        let backing = kept.backing(&monitor);
         let workers = WorkerFactory {
             handlers,
             api: api.clone(),
             on_error,
+            max_ages,
+            backing: backing.clone(),
         };
-        let mut engine = Engine::new(source, move || workers.build())
-            .placement(placement)
-            .concurrency(concurrency)
-            .credit(CreditPolicy::Lockstep(BATCH))
-            .retry(retry)
-            .backoff(poll_backoff)
-            .handler_deadline(handler_timeout)
-            .drain_deadline(drain_deadline);
-        if take_signals {
-            engine = engine.take_signals();
+        let settings = EngineSettings {
+            placement,
+            concurrency,
+            handler_timeout,
+            drain_deadline,
+            take_signals,
+        };
+        let engine = match kept {
+            Kept::AtServer => {
+                let engine = Engine::new(source, move || workers.build())
+                    .credit(CreditPolicy::Lockstep(BATCH))
+                    .retry(retry.unwrap_or_else(RetryPolicy::quick))
+                    .backoff(poll_backoff);
+                settings.apply(engine).start().await
+            }
+            #[cfg(feature = "journal")]
+            Kept::InJournal { journal, in_hand } => {
+                let intake = Intake::new(journal.clone()).start();
+                let retry = match delivery {
+                    Delivery::AtLeastOnce => retry.unwrap_or_else(RetryPolicy::patient),
+                    Delivery::AtMostOnce => RetryPolicy::never().max_waits(0),
+                };
+                let engine = Engine::new(QueuedSource::new(journal, in_hand), move || workers.build())
+                    // Only what may run now is taken from the journal; the rest waits there.
+                    .credit(CreditPolicy::Window(concurrency.max(1)))
+                    .retry(retry)
+                    .retry_place(RetryPlace::Source)
+                    .fed_by(source, intake.recipient(), poll_backoff);
+                settings.apply(engine).start().await
+            }
+        };
+        let engine = match engine {
+            Ok(engine) => engine,
+            Err(error) => {
+                backing.close().await;
+                return Err(error.into());
+            }
+        };
+        tracing::info!(bot_id, "started");
+        Ok(BotHandle::new(engine, api, monitor, backing))
+    }
+}
+
+/// Where updates are kept until they are handled, as it was set.
+#[derive(Debug, Clone)]
+enum JournalSetting {
+    Off,
+    At(PathBuf),
+}
+
+impl Default for JournalSetting {
+    fn default() -> Self {
+        if cfg!(feature = "journal") {
+            Self::At(DEFAULT_JOURNAL.into())
+        } else {
+            Self::Off
         }
-        let engine = engine.start().await?;
-        tracing::info!(bot_id = api.bot_id(), "started");
-        Ok(BotHandle::new(engine, api, monitor))
+    }
+}
+
+/// Where updates are kept until they are handled, ready for use.
+enum Kept {
+    AtServer,
+    #[cfg(feature = "journal")]
+    InJournal {
+        journal: Journal,
+        in_hand: InHand,
+    },
+}
+
+impl Kept {
+    fn backing(&self, monitor: &PollingMonitor) -> Backing {
+        match self {
+            Self::AtServer => Backing::Server(monitor.clone()),
+            #[cfg(feature = "journal")]
+            Self::InJournal { journal, in_hand } => Backing::Journal {
+                journal: journal.clone(),
+                in_hand: in_hand.clone(),
+            },
+        }
+    }
+}
+
+async fn open(setting: JournalSetting, delivery: Delivery, bot_id: u64) -> Result<Kept, Error> {
+    let JournalSetting::At(path) = setting else {
+        return match delivery {
+            Delivery::AtLeastOnce => Ok(Kept::AtServer),
+            Delivery::AtMostOnce => Err(ConfigError::NoJournal.into()),
+        };
+    };
+    #[cfg(feature = "journal")]
+    {
+        let settings = JournalSettings {
+            at_most_once: delivery == Delivery::AtMostOnce,
+            ..JournalSettings::default()
+        };
+        let journal = Journal::open(&path, bot_id, settings).await?;
+        Ok(Kept::InJournal {
+            journal,
+            in_hand: InHand::default(),
+        })
+    }
+    #[cfg(not(feature = "journal"))]
+    {
+        let _ = bot_id;
+        Err(ConfigError::NoJournalFeature { path }.into())
+    }
+}
+
+/// What both kinds of delivery have in common.
+struct EngineSettings {
+    placement: Placement,
+    concurrency: usize,
+    handler_timeout: Duration,
+    drain_deadline: Duration,
+    take_signals: bool,
+}
+
+impl EngineSettings {
+    fn apply<S, C, F>(self, engine: Engine<S, C, F>) -> Engine<S, C, F>
+    where
+        S: Source,
+        C: Consumer<S::Payload>,
+        F: Fn() -> C + Clone + Send + 'static,
+    {
+        let engine = engine
+            .placement(self.placement)
+            .concurrency(self.concurrency)
+            .handler_deadline(self.handler_timeout)
+            .drain_deadline(self.drain_deadline);
+        if self.take_signals {
+            engine.take_signals()
+        } else {
+            engine
+        }
     }
 }
 
@@ -360,6 +572,14 @@ fn check(polling: &PollingSettings) -> Result<(), ConfigError> {
         });
     }
     Ok(())
+}
+
+fn journal_from_env() -> Result<JournalSetting, ConfigError> {
+    Ok(match variable(JOURNAL_VARIABLE)? {
+        None => JournalSetting::default(),
+        Some(off) if off == "off" => JournalSetting::Off,
+        Some(path) => JournalSetting::At(path.into()),
+    })
 }
 
 fn config_from_env() -> Result<ApiConfig, ConfigError> {

@@ -12,6 +12,7 @@ use frankenstein::{
 
 use crate::{
     api::{Api, ApiError},
+    backing::{AckError, Acknowledger},
     update::{DecodeError, Update, UpdateContent},
 };
 
@@ -31,6 +32,7 @@ struct Inner {
     update: Update,
     api: Api,
     attempt: u32,
+    acknowledger: Option<Acknowledger>,
     content: OnceLock<UpdateContent>,
     message: OnceLock<Option<Box<Message>>>,
     callback_query: OnceLock<Option<Box<CallbackQuery>>>,
@@ -40,10 +42,19 @@ struct Inner {
 impl Context {
     /// Returns a context, for tests of handlers.
     pub fn new(update: Update, api: Api, attempt: u32) -> Self {
+        Self::build(update, api, attempt, None)
+    }
+
+    pub(crate) fn of_delivery(update: Update, api: Api, attempt: u32, acknowledger: Acknowledger) -> Self {
+        Self::build(update, api, attempt, Some(acknowledger))
+    }
+
+    fn build(update: Update, api: Api, attempt: u32, acknowledger: Option<Acknowledger>) -> Self {
         Self(Arc::new(Inner {
             update,
             api,
             attempt,
+            acknowledger,
             content: OnceLock::new(),
             message: OnceLock::new(),
             callback_query: OnceLock::new(),
@@ -70,6 +81,20 @@ impl Context {
     /// there already.
     pub fn attempt(&self) -> u32 {
         self.0.attempt
+    }
+
+    /// Ends the update now, durably, although the handler goes on: for a handler that is about to end the process, which
+    /// would otherwise be given the same update again after every restart. Whatever the handler returns afterwards
+    /// changes nothing any more; its chat still waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AckError`] when that is not possible; the update is then settled by how the handler ends, as usual.
+    pub async fn ack_now(&self) -> Result<(), AckError> {
+        match &self.0.acknowledger {
+            Some(acknowledger) => acknowledger.acknowledge().await,
+            None => Err(AckError::Ended),
+        }
     }
 
     /// Returns the typed value.

@@ -21,6 +21,10 @@ pub enum Error {
     Engine(EngineError),
     /// The thread of [`Bot::spawn`](crate::Bot::spawn) could not be started, or ended at once.
     Thread(io::Error),
+    /// The journal could not be opened, or cannot do what it was asked for.
+    Journal(Box<dyn StdError + Send + Sync>),
+    /// The bot keeps its updates at the Bot API server, so it has no dead letters and no journal to ask.
+    NoJournal,
     /// Updates can no longer be had, so the bot has drained and stopped. The report tells what came of the rest.
     PollingFailed {
         /// What the server said, and what to do.
@@ -61,6 +65,15 @@ pub enum ConfigError {
     /// Nothing handles the updates.
     #[error("no handler: call `.handlers(|| my_handler)` or `.recipients(..)` before starting the bot")]
     NoHandlers,
+    /// The delivery needs a journal, but none is set.
+    #[error("`Delivery::AtMostOnce` needs a journal: set one with `.journal(path)` or ACTOGRAM_JOURNAL")]
+    NoJournal,
+    /// A journal is wanted, but this build has none.
+    #[error("the journal {} needs the cargo feature `journal` of actogram", path.display())]
+    NoJournalFeature {
+        /// Path of the journal.
+        path: std::path::PathBuf,
+    },
     /// A setting is out of its bounds.
     #[error("{setting} must be {bound}")]
     Setting {
@@ -76,6 +89,10 @@ impl fmt::Display for Error {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Engine(error) => error.fmt(f),
+            Self::Journal(error) => error.fmt(f),
+            Self::NoJournal => f.write_str(
+                "this bot has no journal: call `.journal(path)`, or set ACTOGRAM_JOURNAL to a path",
+            ),
             Self::Thread(_) => f.write_str("the thread of the bot could not be started"),
             Self::PollingFailed { reason, .. } => f.write_str(reason),
         }
@@ -99,8 +116,9 @@ impl StdError for Error {
         match self {
             Self::Config(error) => error.source(),
             Self::Engine(error) => error.source(),
+            Self::Journal(error) => error.source(),
             Self::Thread(error) => Some(error),
-            Self::PollingFailed { .. } => None,
+            Self::NoJournal | Self::PollingFailed { .. } => None,
         }
     }
 }

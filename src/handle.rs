@@ -6,9 +6,17 @@ use actogram_actors::{EngineError, EngineHandle, ShutdownReport, Snapshot, StopR
 
 use crate::{
     api::Api,
+    backing::Backing,
     error::Error,
     report::BotReport,
     source::{PollingCounts, PollingMonitor},
+};
+#[cfg(feature = "journal")]
+use crate::{
+    dead_letters::{self, DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage},
+    journal_stats::JournalStats,
+    queue::Journal,
+    update::Update,
 };
 
 /// Handle of a running bot: call the Bot API, look at it, pause it, stop it.
@@ -19,6 +27,7 @@ pub struct BotHandle {
     engine: EngineHandle,
     api: Api,
     monitor: PollingMonitor,
+    backing: Backing,
 }
 
 /// How things stand, at one moment.
@@ -40,8 +49,13 @@ impl fmt::Debug for BotHandle {
 }
 
 impl BotHandle {
-    pub(crate) fn new(engine: EngineHandle, api: Api, monitor: PollingMonitor) -> Self {
-        Self { engine, api, monitor }
+    pub(crate) fn new(engine: EngineHandle, api: Api, monitor: PollingMonitor, backing: Backing) -> Self {
+        Self {
+            engine,
+            api,
+            monitor,
+            backing,
+        }
     }
 
     /// Returns the handle for calls to the Bot API. It works until the thread that runs the bot ends.
@@ -67,7 +81,7 @@ impl BotHandle {
     pub fn shutdown(&self) -> impl Future<Output = Result<BotReport, Error>> + Send + use<> {
         let report = self.engine.shutdown();
         let handle = self.clone();
-        async move { handle.conclude(report.await) }
+        async move { handle.conclude(report.await).await }
     }
 
     /// Asks the bot to stop without waiting for running handlers, which are dropped and reported as abandoned; also
@@ -79,7 +93,7 @@ impl BotHandle {
     pub fn shutdown_now(&self) -> impl Future<Output = Result<BotReport, Error>> + Send + use<> {
         let report = self.engine.shutdown_now();
         let handle = self.clone();
-        async move { handle.conclude(report.await) }
+        async move { handle.conclude(report.await).await }
     }
 
     /// Waits until the bot has stopped, for whatever reason. Returns at once when it has already.
@@ -89,12 +103,13 @@ impl BotHandle {
     /// Returns [`Error::PollingFailed`] when updates could no longer be had (the report is inside), and
     /// [`EngineError::Gone`] when the thread of the bot ended before it could report.
     pub async fn wait(&self) -> Result<BotReport, Error> {
-        self.conclude(self.engine.wait().await)
+        self.conclude(self.engine.wait().await).await
     }
 
-    fn conclude(&self, report: Result<Arc<ShutdownReport>, EngineError>) -> Result<BotReport, Error> {
+    async fn conclude(&self, report: Result<Arc<ShutdownReport>, EngineError>) -> Result<BotReport, Error> {
         let engine_report = report?;
-        let report = BotReport::new(&engine_report, &self.monitor);
+        let report = BotReport::new(&engine_report, |seq| self.backing.update_id(seq));
+        self.backing.close().await;
         match (&engine_report.source_error, engine_report.reason) {
             (Some(error), StopReason::SourceFailed) => Err(Error::PollingFailed {
                 reason: error.chain(),
@@ -132,5 +147,78 @@ impl BotHandle {
             engine: self.engine.snapshot().await?,
             polling: self.monitor.counts(),
         })
+    }
+}
+
+/// Dead letters and the journal. Each of these calls asks the thread that owns the journal; dropping the future stops
+/// only the waiting.
+///
+/// Each returns [`Error::NoJournal`] when the bot has no [journal](crate::Bot::journal), and [`Error::Journal`] when
+/// the journal has failed, the bot has stopped, or the disk is full.
+#[cfg(feature = "journal")]
+impl BotHandle {
+    /// Returns the dead letters that the filter chooses, a page at a time, in order of their arrival as updates.
+    ///
+    /// ```no_run
+    /// # async fn show(bot: actogram::BotHandle) -> Result<(), actogram::Error> {
+    /// use actogram::DeadLetterFilter;
+    ///
+    /// for letter in bot.dead_letters(DeadLetterFilter::new()).await?.letters {
+    ///     println!("{}: update {} in {}, {:?}", letter.id, letter.update_id, letter.lane, letter.errors);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoJournal`], [`Error::Journal`].
+    pub async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<DeadLetterPage, Error> {
+        dead_letters::page(self.journal()?, filter).await
+    }
+
+    /// Returns a dead letter with its update, or `None` if there is none with this id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoJournal`], [`Error::Journal`], also when the letter is damaged.
+    pub async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<(DeadLetter, Update)>, Error> {
+        dead_letters::show(self.journal()?, id).await
+    }
+
+    /// Puts a dead letter back at the end of its lane, for as many attempts as a new update. It keeps its error
+    /// history. Returns `false` if there is none with this id. Survives a power cut once it has returned.
+    ///
+    /// When it fails again, it becomes a dead letter with another id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoJournal`], [`Error::Journal`], also when the letter is damaged; it then stays a dead letter.
+    pub async fn retry_dead_letter(&self, id: DeadLetterId) -> Result<bool, Error> {
+        dead_letters::retry(self.journal()?, id).await
+    }
+
+    /// Forgets a dead letter for good. Returns `false` if there is none with this id. Survives a power cut once it has
+    /// returned.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoJournal`], [`Error::Journal`].
+    pub async fn drop_dead_letter(&self, id: DeadLetterId) -> Result<bool, Error> {
+        dead_letters::forget(self.journal()?, id).await
+    }
+
+    /// Returns how many updates are in the journal in which state, and how large its files are. Cheap, whatever the
+    /// number of updates.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoJournal`], [`Error::Journal`].
+    pub async fn journal_stats(&self) -> Result<JournalStats, Error> {
+        JournalStats::of(self.journal()?).await
+    }
+
+    fn journal(&self) -> Result<&Journal, Error> {
+        self.backing.journal().ok_or(Error::NoJournal)
     }
 }

@@ -24,19 +24,21 @@
 //! # The flow
 //!
 //! ```text
-//! Telegram ◀─getUpdates─ Poller ──batch──▶ Supervisor ──update──▶ worker threads ──▶ your handler ──▶ Api ──▶ Telegram
-//!                          ▲  ◀──credit, progress──┘ one lane per chat ▲                  │
-//!                          └ offset moves when the whole batch ended   └─────outcome──────┘
+//! Telegram ◀─getUpdates─ Poller ──batch──▶ Intake ──fsync──▶ journal ──heads of lanes──▶ Supervisor
+//!                          ▲  ◀──it is durable──┘               ▲                            │ update
+//!                          └ offset moves                       └──done, retry, dead──┐      ▼
+//!                                                                  worker threads ──▶ your handler ──▶ Api ──▶ Telegram
 //! ```
 //!
 //! # What is guaranteed
 //!
 //! - **No update is lost** that the server handed over: not by errors, panics, deadlines, `kill -9`, power cuts or
-//!   deploys. The offset moves only behind what was handled or given up.
+//!   deploys. The offset moves only behind what is on disk (or, without a journal, behind what was handled).
 //! - **Each lane is in order**, one update at a time, whatever fails; different lanes run concurrently. The lane of an
 //!   update is its chat, else its user, else what it is about ([`Bot::lane_by`] changes that).
-//! - **At least once**: after a `kill -9` up to one batch (100 updates) runs again. A clean stop repeats nothing.
-//! - **Everything is bounded**: running handlers, retries, time to stop, memory.
+//! - **At least once**: after a `kill -9` what was running runs again. A clean stop repeats nothing.
+//!   [`Delivery::AtMostOnce`] turns it around for effects that must never repeat.
+//! - **Everything is bounded**: running handlers, retries, time to stop, memory, the journal.
 //!
 //! Not promised: exactly-once sending. The Bot API cannot make a call idempotent, so a message whose answer was lost may
 //! have been sent ([`ApiError::Unknown`](api::ApiError::Unknown)). Write handlers that may run twice, or check
@@ -51,13 +53,23 @@ pub mod api;
 pub mod update;
 mod bot;
 mod source;
+#[cfg(feature = "journal")]
+mod queue;
+mod backing;
 mod lane;
 mod nesting;
+mod staleness;
 mod worker;
 mod handler;
 mod context;
 mod incoming;
 mod handle;
+#[cfg(feature = "journal")]
+mod dead_letters;
+#[cfg(feature = "journal")]
+mod journal_stats;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod report;
 mod token;
 mod error;
@@ -68,7 +80,8 @@ pub use actogram_actors::{
 pub use frankenstein;
 
 pub use self::{
-    bot::Bot,
+    backing::AckError,
+    bot::{Bot, Delivery},
     context::{Context, ReplyError},
     error::{ConfigError, Error},
     handle::{BotHandle, BotSnapshot},
@@ -77,4 +90,9 @@ pub use self::{
     report::{AbandonedUpdate, BotReport},
     source::{PollingCounts, PollingError},
     worker::DeadUpdate,
+};
+#[cfg(feature = "journal")]
+pub use self::{
+    dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage, DeadLetterReason},
+    journal_stats::JournalStats,
 };

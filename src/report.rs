@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use actogram_actors::{Lane, ShutdownReport, StopReason};
-
-use crate::source::PollingMonitor;
+use actogram_actors::{Lane, Seq, ShutdownReport, StopReason};
 
 /// How a bot stopped.
 ///
@@ -58,7 +56,7 @@ impl BotReport {
     /// told to the server.
     pub const EXIT_UNFINISHED: u8 = 75;
 
-    pub(crate) fn new(report: &ShutdownReport, monitor: &PollingMonitor) -> Self {
+    pub(crate) fn new(report: &ShutdownReport, update_id: impl Fn(Seq) -> Option<i64>) -> Self {
         let (committed_offset, commit_error) = match &report.committed {
             Ok(offset) => (offset.map(|offset| offset.0), None),
             Err(error) => (None, Some(error.chain())),
@@ -73,7 +71,7 @@ impl BotReport {
                 .abandoned
                 .iter()
                 .map(|abandoned| AbandonedUpdate {
-                    update_id: monitor.update_id(abandoned.seq),
+                    update_id: update_id(abandoned.seq),
                     lane: abandoned.lane.clone(),
                     running: abandoned.running,
                 })

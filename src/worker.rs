@@ -1,6 +1,6 @@
 //! The consumer that runs a handler: one per worker thread.
 
-use std::{fmt, future::Future, rc::Rc, sync::Arc};
+use std::{fmt, future::Future, rc::Rc, sync::Arc, time::SystemTime};
 
 use actogram_actors::{Consumer, DeadLetter, Delivery, Failure, Outcome};
 use futures_util::future::LocalBoxFuture;
@@ -8,8 +8,10 @@ use tracing::Instrument;
 
 use crate::{
     api::Api,
+    backing::{Acknowledger, Backing},
     context::Context,
     handler::{DynHandler, HandlerFactory},
+    staleness::MaxAges,
     update::Update,
 };
 
@@ -59,6 +61,8 @@ pub(crate) struct WorkerFactory {
     pub(crate) handlers: Box<dyn HandlerFactory>,
     pub(crate) api: Api,
     pub(crate) on_error: Option<ErrorHook>,
+    pub(crate) max_ages: MaxAges,
+    pub(crate) backing: Backing,
 }
 
 impl WorkerFactory {
@@ -67,6 +71,8 @@ impl WorkerFactory {
             handler: self.handlers.build(),
             api: self.api.clone(),
             on_error: self.on_error.clone(),
+            max_ages: self.max_ages.clone(),
+            backing: self.backing.clone(),
         }
     }
 }
@@ -77,6 +83,8 @@ impl Clone for WorkerFactory {
             handlers: self.handlers.clone_factory(),
             api: self.api.clone(),
             on_error: self.on_error.clone(),
+            max_ages: self.max_ages.clone(),
+            backing: self.backing.clone(),
         }
     }
 }
@@ -86,18 +94,34 @@ pub(crate) struct Worker {
     handler: Rc<dyn DynHandler>,
     api: Api,
     on_error: Option<ErrorHook>,
+    max_ages: MaxAges,
+    backing: Backing,
 }
 
 impl Consumer<Update> for Worker {
     async fn consume(&self, delivery: Delivery<Update>) -> Outcome {
         let Delivery {
+            seq,
             lane,
             attempt,
             payload,
             ..
         } = delivery;
+        if self.max_ages.is_stale(&payload, SystemTime::now()) {
+            tracing::info!(
+                update_id = payload.id(),
+                kind = payload.kind_name(),
+                "update is too old, not handled"
+            );
+            return Outcome::Expired;
+        }
         let span = tracing::info_span!("update", update_id = payload.id(), %lane, attempt);
-        let context = Context::new(Update::clone(&payload), self.api.clone(), attempt);
+        let context = Context::of_delivery(
+            Update::clone(&payload),
+            self.api.clone(),
+            attempt,
+            Acknowledger::new(self.backing.clone(), seq),
+        );
         let handled = async { self.handler.handle(context.clone()).await }
             .instrument(span)
             .await;

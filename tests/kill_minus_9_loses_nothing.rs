@@ -1,4 +1,5 @@
-//! The real echo program is killed with SIGKILL, at any instant: every update is answered, at most one batch twice.
+//! The real echo program is killed with SIGKILL, at any instant: every update is answered; in direct mode at most one
+//! batch runs twice, with a journal at most what was running.
 //!
 //! `ACTOGRAM_KILLS` sets how often the storm kills (default 12); its seed is printed, and `ACTOGRAM_SEED` repeats it.
 
@@ -8,6 +9,7 @@ mod oracle;
 mod support;
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,25 +19,33 @@ use std::{
 };
 
 use actogram_simulator::Fault;
-use oracle::{Answer, History, IssuedText};
-use support::Stage;
+use oracle::{Answer, History, IssuedText, Keeping, all_answered};
+use support::{Program, Stage};
 
-/// Peer failures 1 and 2: grammY runner and teloxide lose 100 of 100 here.
-#[test]
-fn a_hundred_running_handlers_are_killed_and_all_hundred_are_answered_after_the_restart() {
+/// Starts the echo program with or without a journal.
+fn echo(stage: &Stage, journal: Option<&Path>) -> Program {
+    stage.run_example_with("echo", |command| {
+        command.env("ACTOGRAM_JOURNAL", journal.unwrap_or(Path::new("off")));
+    })
+}
+
+/// Kills the program while a hundred handlers run and starts it again.
+fn a_hundred_running_handlers_are_killed(journal: Option<&Path>) {
     let stage = Stage::new();
     let users: Vec<_> = (0..100).map(|n| stage.bot.user(&format!("user {n}"))).collect();
     for user in &users {
         user.say("hello");
     }
     stage.bot.fault(Fault::Stall.on("sendMessage").times(100));
-    let first = stage.run_example("echo");
+    let first = echo(&stage, journal);
     stage.until_blocking("all handlers are in their send", |view| view.faults_left() == 0);
 
     first.kill();
-    assert_eq!(stage.bot.pending().len(), 100, "nothing was confirmed");
-    let second = stage.run_example("echo");
-    stage.until_blocking("all are confirmed", |view| view.pending_count() == 0);
+    if journal.is_none() {
+        assert_eq!(stage.bot.pending().len(), 100, "nothing was confirmed");
+    }
+    let second = echo(&stage, journal);
+    stage.until_blocking("all are answered", all_answered);
     second.kill();
 
     for user in &users {
@@ -43,8 +53,33 @@ fn a_hundred_running_handlers_are_killed_and_all_hundred_are_answered_after_the_
     }
 }
 
+/// Peer failures 1 and 2: grammY runner and teloxide lose 100 of 100 here.
+#[test]
+fn a_hundred_running_handlers_are_killed_and_all_hundred_are_answered_after_the_restart() {
+    a_hundred_running_handlers_are_killed(None);
+}
+
+/// Peer failures 1 and 2, with a journal.
+#[test]
+fn a_hundred_running_handlers_are_killed_and_the_journal_brings_them_back() {
+    let folder = tempfile::tempdir().unwrap();
+
+    a_hundred_running_handlers_are_killed(Some(&folder.path().join("bot.db")));
+}
+
 #[test]
 fn a_storm_of_kills_loses_nothing_and_keeps_every_chat_in_order() {
+    storm(None);
+}
+
+#[test]
+fn a_storm_of_kills_with_a_journal_loses_nothing_and_keeps_every_chat_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+
+    storm(Some(&folder.path().join("bot.db")));
+}
+
+fn storm(journal: Option<&Path>) {
     let kills: usize = setting("ACTOGRAM_KILLS").unwrap_or(12);
     let seed: u64 = setting("ACTOGRAM_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}, {kills} kills");
@@ -64,7 +99,7 @@ fn a_storm_of_kills_loses_nothing_and_keeps_every_chat_in_order() {
             let mut said = 0;
             while !stop.load(Ordering::Relaxed) {
                 // The backlog is bounded, so that the storm ends soon after its last kill.
-                if bot.view(|view| view.pending_count()) < 400 {
+                if bot.view(|view| view.issued().len()) < bot.view(|view| view.sent().len()) + 400 {
                     for _ in 0..20 {
                         users[random.usize(..users.len())].say(&format!("text {said}"));
                         said += 1;
@@ -77,18 +112,25 @@ fn a_storm_of_kills_loses_nothing_and_keeps_every_chat_in_order() {
 
     let mut kills_with_work = 0;
     for _ in 0..kills {
-        let echo = stage.run_example("echo");
+        let echo = echo(&stage, journal);
         thread::sleep(Duration::from_millis(random.u64(5..400)));
         echo.kill();
-        kills_with_work += usize::from(!stage.bot.pending().is_empty());
+        kills_with_work += usize::from(!stage.bot.view(all_answered));
     }
     stop.store(true, Ordering::Relaxed);
     speakers.join().unwrap();
-    let last = stage.run_example("echo");
-    stage.until_blocking("all are confirmed", |view| view.pending_count() == 0);
+    let last = echo(&stage, journal);
+    stage.until_blocking("all are answered and confirmed", |view| {
+        all_answered(view) && view.pending_count() == 0
+    });
     last.kill();
 
-    let history = History::of_echo(&stage.bot, kills, kills_with_work);
+    let keeping = if journal.is_some() {
+        Keeping::Journal
+    } else {
+        Keeping::Direct
+    };
+    let history = History::of_echo(&stage.bot, keeping, kills, kills_with_work);
     println!(
         "{} updates, {} copies, {kills_with_work} kills with work",
         history.issued.len(),
@@ -119,7 +161,7 @@ fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
 
 /// Red controls: each law of the oracle finds the crime it is there for.
 mod the_oracle {
-    use super::{Answer, History, IssuedText};
+    use super::{Answer, History, IssuedText, Keeping};
 
     /// Two chats, three texts each, all answered in order and confirmed afterwards.
     fn honest() -> History {
@@ -138,6 +180,7 @@ mod the_oracle {
             answers: (0..3).flat_map(|n| [answer(1, n), answer(2, n)]).collect(),
             kills: 0,
             kills_with_work: 0,
+            keeping: Keeping::Direct,
         }
     }
 
@@ -181,6 +224,12 @@ mod the_oracle {
         history.issued[0].confirmed_at = Some(1);
 
         finds(&history, "confirmed before it was handled");
+        history.keeping = Keeping::Journal;
+        assert_eq!(
+            history.broken_laws(),
+            [] as [String; 0],
+            "a journal may confirm what it has"
+        );
     }
 
     #[test]

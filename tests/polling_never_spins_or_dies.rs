@@ -196,6 +196,7 @@ fn a_token_that_was_never_known_ends_the_bot_with_advice() {
     on_actix(async {
         let stage = Stage::lenient();
         let bot = Bot::new("999999:AAF-n0t_kn0wn_t0_any_server_at_all")
+            .direct()
             .server(actogram::api::Server::parse(&stage.simulator.url()).unwrap())
             .handlers(|| async |_: Context| {})
             .start()

@@ -234,7 +234,7 @@ fn settings_that_are_wrong(token: &str) -> String {
         token.replace(':', ""),
         format!(" {token} /"),
     ] {
-        let bot = Bot::new(&wrong).handlers(|| async |_: Context| {});
+        let bot = Bot::new(&wrong).direct().handlers(|| async |_: Context| {});
         write!(printed, "{bot:?}").unwrap();
         if let Err(error) = bot.poll_timeout(Duration::ZERO).spawn() {
             printed.push_str(&shown_with_causes(&error));

@@ -42,11 +42,20 @@ const RECEIVED_AFTER: Duration = Duration::from_secs(1);
 /// the rest of the time is slept, so that polling never spins.
 const SHORTEST_EMPTY_POLL: Duration = Duration::from_secs(1);
 
+/// Time for the server to notice that a cancelled poll is over.
+const HANG_UP: Duration = Duration::from_millis(100);
+
+/// Step between two ids in a row from which on it counts as a jump.
+const LARGE_GAP: i64 = 1000;
+
 /// Time for a call that only confirms. The server holds it for 3 s when it repeats the offset of a recent poll.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Chooses the lane of an update.
 pub(crate) type LaneBy = Arc<dyn Fn(&Update) -> Lane + Send + Sync>;
+
+/// Tells which updates do not wait for the others of their lane.
+pub(crate) type Bypass = Arc<dyn Fn(&Update) -> bool + Send + Sync>;
 
 /// Settings of long polling.
 #[derive(Clone)]
@@ -55,6 +64,7 @@ pub(crate) struct PollingSettings {
     pub(crate) watchdog: Duration,
     pub(crate) allowed_updates: Option<Vec<UpdateKind>>,
     pub(crate) lane_by: Option<LaneBy>,
+    pub(crate) bypass: Option<Bypass>,
 }
 
 impl PollingSettings {
@@ -73,6 +83,7 @@ impl Default for PollingSettings {
             watchdog: 3 * (Self::LONGEST_POLL + Self::MARGIN),
             allowed_updates: None,
             lane_by: None,
+            bypass: None,
         }
     }
 }
@@ -141,6 +152,7 @@ pub(crate) struct PollingSource {
     monitor: PollingMonitor,
     watchdog: RefCell<Watchdog>,
     last_seq: Cell<u64>,
+    last_id: Cell<Option<i64>>,
     /// Sent with each call until one has succeeded; the server remembers it from then on.
     allowed_updates_due: Cell<bool>,
     /// End of the wait that the server asked for last. The engine obeys it between polls; a commit comes at any time.
@@ -154,6 +166,7 @@ impl PollingSource {
             monitor,
             watchdog: RefCell::new(Watchdog::new(settings.watchdog)),
             last_seq: Cell::new(0),
+            last_id: Cell::new(None),
             allowed_updates_due: Cell::new(settings.allowed_updates.is_some()),
             flood_wait_until: Cell::new(None),
             settings,
@@ -271,6 +284,16 @@ impl PollingSource {
 
     /// Chooses the lane. The chooser is the user's code: when it panics, the usual lane is taken.
     fn lane(&self, update: &Update) -> Lane {
+        if let Some(bypass) = &self.settings.bypass {
+            match catch_unwind(AssertUnwindSafe(|| bypass(update))) {
+                Ok(true) => return Lane::new(format!("bypass:{}", update.id())),
+                Ok(false) => {}
+                Err(_panic) => tracing::error!(
+                    update_id = update.id(),
+                    "the function given to bypass panicked, took the usual lane"
+                ),
+            }
+        }
         let Some(lane_by) = &self.settings.lane_by else {
             return update.lane().clone();
         };
@@ -281,6 +304,23 @@ impl PollingSource {
             );
             update.lane().clone()
         })
+    }
+
+    /// Counts and reports ids that do not follow each other. Small gaps are normal: the server drops queries that nobody
+    /// fetched in time. Large ones, and ids that go down, mean that its queue was lost or began anew.
+    fn note_jump(&self, update_id: i64) {
+        let Some(last) = self.last_id.replace(Some(update_id)) else {
+            return;
+        };
+        let step = update_id.saturating_sub(last);
+        if !(0..=LARGE_GAP).contains(&step) {
+            self.monitor.lock().counts.id_jumps += 1;
+            tracing::warn!(
+                last,
+                update_id,
+                "update ids jumped, updates in between were never offered"
+            );
+        }
     }
 
     /// Takes a batch apart and stamps its updates. One that has no id is counted and left out: it harms no other.
@@ -297,6 +337,7 @@ impl PollingSource {
                     continue;
                 }
             };
+            self.note_jump(update.id());
             let lane = self.lane(&update);
             let seq = Seq(self.last_seq.get() + 1);
             self.last_seq.set(seq.0);
@@ -369,8 +410,10 @@ impl Source for PollingSource {
         // It may return an update; that one stays unconfirmed and comes again.
         let confirm = self.call(next, 1, Duration::ZERO, CONFIRM_TIMEOUT);
         if self.monitor.lock().book.may_be_told() {
-            // A poll with this offset was cancelled a moment ago, so the server holds this one back for 3 s. Both are
-            // received by then; only the answer is missing.
+            // A poll with this offset was cancelled a moment ago. The server has to see its end first, or it takes this
+            // for a second poller; and it holds this one back for 3 s. Both are received long before that; only the
+            // answer is missing.
+            sleep(HANG_UP).await;
             if let Ok(answer) = timeout(RECEIVED_AFTER, confirm).await {
                 answer?;
             }

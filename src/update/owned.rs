@@ -1,6 +1,6 @@
 //! An update as the runtime keeps it: its raw text and the envelope read from it.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc, time::SystemTime};
 
 use actogram_actors::Lane;
 use serde_json::value::RawValue;
@@ -27,6 +27,7 @@ struct Parts {
     unknown_name: Option<Box<str>>,
     keys: Keys<'static>,
     date: Option<i64>,
+    received_at: SystemTime,
     lane: Lane,
 }
 
@@ -120,6 +121,20 @@ impl Update {
         self.0.date
     }
 
+    /// Returns when this process, or the one before it that journaled the update, received it, by the wall clock.
+    pub fn received_at(&self) -> SystemTime {
+        self.0.received_at
+    }
+
+    /// Sets when the update was received; for one that is read back and not shared yet.
+    #[cfg(feature = "journal")]
+    pub(crate) fn with_received_at(mut self, at: SystemTime) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.received_at = at;
+        }
+        self
+    }
+
     /// Returns the JSON text of the whole update as it arrived, without white space around it.
     pub fn raw(&self) -> &str {
         &self.0.raw
@@ -146,6 +161,7 @@ impl From<Envelope<'_>> for Update {
             unknown_name: (kind == UpdateKind::Unknown).then(|| envelope.kind_name.into()),
             lane: lane_of(kind, &envelope.keys),
             date: envelope.date,
+            received_at: SystemTime::now(),
             keys: envelope.keys.into_owned(),
         }))
     }

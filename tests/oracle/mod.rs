@@ -2,9 +2,11 @@
 //!
 //! A history is made of plain numbers, so that the laws themselves can be tested with doctored ones.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+#![allow(dead_code, reason = "each test file uses its own part")]
 
-use actogram_simulator::Bot as SimulatedBot;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use actogram_simulator::{Bot as SimulatedBot, View};
 
 /// What happened in a run, as the server saw it.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +17,30 @@ pub(crate) struct History {
     pub(crate) answers: Vec<Answer>,
     /// How often the bot was killed.
     pub(crate) kills: usize,
-    /// How many kills met updates that were not confirmed yet.
+    /// How many kills met updates that were not answered yet.
     pub(crate) kills_with_work: usize,
+    /// Where updates were kept.
+    pub(crate) keeping: Keeping,
+}
+
+/// Where a bot keeps updates until they are handled, which decides what a kill may repeat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// At the server: nothing is confirmed before it is handled, and a whole batch may be repeated.
+    #[default]
+    Direct,
+    /// In a journal: updates are confirmed when they are on disk, and what was running may be repeated.
+    Journal,
+}
+
+impl Keeping {
+    /// Most updates that one kill may repeat: a batch of `getUpdates`, or all slots of the bot.
+    fn repeated_by_a_kill(self) -> usize {
+        match self {
+            Self::Direct => 100,
+            Self::Journal => actogram::Bot::DEFAULT_CONCURRENCY,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -33,12 +57,14 @@ pub(crate) struct Answer {
     pub(crate) at: u128,
 }
 
-/// Most updates that one kill may repeat: a batch of `getUpdates`.
-const BATCH: usize = 100;
-
 impl History {
     /// Reads the ledger of the simulator after a run of an echo bot.
-    pub(crate) fn of_echo(bot: &SimulatedBot, kills: usize, kills_with_work: usize) -> Self {
+    pub(crate) fn of_echo(
+        bot: &SimulatedBot,
+        keeping: Keeping,
+        kills: usize,
+        kills_with_work: usize,
+    ) -> Self {
         let start = bot.issued().iter().map(|issued| issued.issued_at).min().unwrap();
         let nanos = |moment: actogram_simulator::Moment| moment.since(start).as_nanos();
         Self {
@@ -62,6 +88,7 @@ impl History {
                 .collect(),
             kills,
             kills_with_work,
+            keeping,
         }
     }
 
@@ -102,7 +129,9 @@ impl History {
             match (answered, issued.confirmed_at) {
                 (None, _) => broken.push(format!("lost: {issued:?}")),
                 (Some(_), None) => broken.push(format!("never confirmed: {issued:?}")),
-                (Some(answered), Some(confirmed)) if confirmed < *answered => {
+                (Some(answered), Some(confirmed))
+                    if self.keeping == Keeping::Direct && confirmed < *answered =>
+                {
                     broken.push(format!("confirmed before it was handled: {issued:?}"));
                 }
                 _ => {}
@@ -110,7 +139,7 @@ impl History {
         }
 
         for (chat, sequence) in sequences {
-            // A kill takes the chat back to something it had before; apart from that each step is the next one.
+            // A kill takes the chat back to what it had before; apart from that each step is the next one.
             let mut rewinds = 0;
             let mut expected = 0;
             for place in sequence {
@@ -128,7 +157,7 @@ impl History {
                 ));
             }
         }
-        if self.copies() > self.kills * BATCH {
+        if self.copies() > self.kills * self.keeping.repeated_by_a_kill() {
             broken.push(format!(
                 "too many copies: {} after {} kills",
                 self.copies(),
@@ -137,4 +166,14 @@ impl History {
         }
         broken
     }
+}
+
+/// Tells whether every update issued has an answer; texts are unique within a chat.
+pub(crate) fn all_answered(view: &View<'_>) -> bool {
+    let answered: HashSet<_> = view
+        .sent()
+        .iter()
+        .map(|sent| (sent.chat_id, &sent.text))
+        .collect();
+    answered.len() == view.issued().len()
 }

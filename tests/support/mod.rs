@@ -76,6 +76,7 @@ impl Stage {
     pub(crate) fn actogram_for(&self, bot: &SimulatedBot) -> Bot {
         Bot::new(bot.token())
             .server(Server::parse(&self.simulator.url()).unwrap())
+            .direct()
             .workers(2)
             .poll_timeout(Duration::from_secs(2))
             .poll_backoff(Backoff::new(
@@ -157,16 +158,35 @@ pub(crate) fn on_actix<F: Future>(test: F) -> F::Output {
     })
 }
 
+/// Builds an example, once in the life of this process.
+fn build_example(name: &str) {
+    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut built = BUILT.lock().unwrap();
+    if built.iter().any(|earlier| earlier == name) {
+        return;
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build
+        .args(["build", "--quiet", "--example", name])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What cargo tells a test about its package makes the build scripts of dependencies run again, and with them most of
+    // the build.
+    for (variable, _) in std::env::vars_os() {
+        let text = variable.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            build.env_remove(&variable);
+        }
+    }
+    let success = build.status().unwrap().success();
+    assert!(success, "example {name} was not built");
+    built.push(name.to_owned());
+}
+
 /// Returns the command for the program of an example, which is built first: cargo builds examples only when it runs all
 /// tests.
 pub(crate) fn example(name: &str) -> Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--example", name])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(built.success(), "example {name} was not built");
+    build_example(name);
     let deps = std::env::current_exe().unwrap();
     let target: PathBuf = deps
         .parent()
@@ -176,9 +196,15 @@ pub(crate) fn example(name: &str) -> Command {
         .join("examples")
         .join(name);
     let mut command = Command::new(target);
-    for variable in ["TELEGRAM_BOT_TOKEN", "TELEGRAM_API_URL", "RUST_LOG"] {
+    for variable in [
+        "TELEGRAM_BOT_TOKEN",
+        "TELEGRAM_API_URL",
+        "ACTOGRAM_JOURNAL",
+        "RUST_LOG",
+    ] {
         command.env_remove(variable);
     }
+    command.env("ACTOGRAM_JOURNAL", "off");
     command
 }
 
@@ -218,6 +244,11 @@ impl Program {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Returns its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Returns whether it still runs.

@@ -1,0 +1,100 @@
+//! What stands behind a running bot: nothing but the Bot API server, or a journal.
+
+use actogram_actors::Seq;
+
+#[cfg(feature = "journal")]
+use crate::queue::{InHand, Journal};
+use crate::source::PollingMonitor;
+
+/// Where updates are kept until they are handled; cloning shares it.
+#[derive(Debug, Clone)]
+pub(crate) enum Backing {
+    /// At the Bot API server.
+    Server(PollingMonitor),
+    /// In a journal.
+    #[cfg(feature = "journal")]
+    Journal { journal: Journal, in_hand: InHand },
+}
+
+impl Backing {
+    /// Returns the id of an update that the engine was given with this seq and has not ended.
+    pub(crate) fn update_id(&self, seq: Seq) -> Option<i64> {
+        match self {
+            Self::Server(monitor) => monitor.update_id(seq),
+            #[cfg(feature = "journal")]
+            Self::Journal { in_hand, .. } => in_hand.update_id(seq),
+        }
+    }
+
+    /// Makes the end of an update durable before its handler has ended.
+    #[cfg_attr(
+        not(feature = "journal"),
+        expect(unused_variables, reason = "only a journal knows seqs")
+    )]
+    async fn acknowledge(&self, seq: Seq) -> Result<(), AckError> {
+        match self {
+            Self::Server(_) => Err(AckError::NoJournal),
+            #[cfg(feature = "journal")]
+            Self::Journal { journal, in_hand } => {
+                let ticket = in_hand.ticket(seq).ok_or(AckError::Ended)?;
+                journal
+                    .acknowledge(ticket)
+                    .await
+                    .map_err(|error| AckError::Journal { reason: error.reason })
+            }
+        }
+    }
+
+    /// Returns the journal.
+    #[cfg(feature = "journal")]
+    pub(crate) fn journal(&self) -> Option<&Journal> {
+        match self {
+            Self::Server(_) => None,
+            Self::Journal { journal, .. } => Some(journal),
+        }
+    }
+
+    /// Lets go of everything, after the engine has stopped. Closing twice is fine.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Server(_) => {}
+            #[cfg(feature = "journal")]
+            Self::Journal { journal, .. } => journal.close().await,
+        }
+    }
+}
+
+/// Lets the handler of one delivery end it early; cloning shares it.
+#[derive(Debug, Clone)]
+pub(crate) struct Acknowledger {
+    backing: Backing,
+    seq: Seq,
+}
+
+impl Acknowledger {
+    pub(crate) fn new(backing: Backing, seq: Seq) -> Self {
+        Self { backing, seq }
+    }
+
+    pub(crate) async fn acknowledge(&self) -> Result<(), AckError> {
+        self.backing.acknowledge(self.seq).await
+    }
+}
+
+/// Why an update could not be acknowledged before its handler has ended. It is settled in the usual way then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// The bot has no journal; the server can only be told that a whole batch is finished.
+    #[error("an update can only be acknowledged early with a journal: set one with `.journal(path)`")]
+    NoJournal,
+    /// The delivery has ended already, or the context was made for a test.
+    #[error("there is no delivery to acknowledge")]
+    Ended,
+    /// The journal failed.
+    #[error("the journal failed: {reason}")]
+    Journal {
+        /// What happened and what to do.
+        reason: String,
+    },
+}

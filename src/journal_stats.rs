@@ -1,0 +1,62 @@
+//! How much is in the journal of a running bot.
+
+use std::time::SystemTime;
+
+use crate::{
+    error::Error,
+    queue::{Journal, QueueError},
+};
+
+/// What is in a journal, at one moment; from [`BotHandle::journal_stats`](crate::BotHandle::journal_stats).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JournalStats {
+    /// Updates that are not finished.
+    pub unfinished: u64,
+    /// Bytes of their JSON texts.
+    pub unfinished_bytes: u64,
+    /// Those of them that were given to a handler and have not ended.
+    pub running: u64,
+    /// Those of them that wait for their turn.
+    pub waiting: u64,
+    /// Those of them that wait until a failed attempt is repeated. What stands behind one in its lane is `waiting`.
+    pub retrying: u64,
+    /// Lanes with at least one unfinished update.
+    pub lanes: u64,
+    /// When the unfinished update that came first was received; a retried dead letter comes when it is retried.
+    pub oldest_received_at: Option<SystemTime>,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// Rows that were found damaged and set aside.
+    pub set_aside: u64,
+    /// Updates that are remembered so that a second delivery is noticed.
+    pub remembered: u64,
+    /// Size of the database in bytes.
+    pub file_bytes: u64,
+    /// Size of its write-ahead log in bytes.
+    pub wal_bytes: u64,
+}
+
+impl JournalStats {
+    pub(crate) async fn of(journal: &Journal) -> Result<Self, Error> {
+        let counts = journal
+            .counts()
+            .await
+            .map_err(|error: QueueError| Error::Journal(Box::new(error)))?;
+        let (totals, lanes) = (counts.totals, counts.lanes);
+        Ok(Self {
+            unfinished: totals.rows,
+            unfinished_bytes: totals.bytes,
+            running: lanes.running as u64,
+            waiting: lanes.waiting as u64,
+            retrying: lanes.retrying as u64,
+            lanes: lanes.lanes as u64,
+            oldest_received_at: counts.oldest.map(SystemTime::from),
+            dead_letters: totals.dead,
+            set_aside: totals.set_aside,
+            remembered: totals.dedup_ids,
+            file_bytes: totals.file_bytes,
+            wal_bytes: totals.wal_bytes,
+        })
+    }
+}

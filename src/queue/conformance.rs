@@ -1,0 +1,193 @@
+//! What every [`Queue`] has to do, as tests that each implementation runs.
+
+use std::{future::Future, time::Duration};
+
+use actogram_actors::Lane;
+
+use super::{Leased, Queue, Settlement, Ticket, Verdict};
+use crate::update::Update;
+
+/// Makes queues that share what they keep.
+pub(crate) trait Bench {
+    /// The implementation.
+    type Queue: Queue;
+
+    /// Opens the queue, again and again on the same store.
+    fn open(&self) -> impl Future<Output = Self::Queue>;
+
+    /// Lets go of the queue in order.
+    fn close(&self, queue: Self::Queue) -> impl Future<Output = ()>;
+
+    /// Leaves what a `kill -9` leaves.
+    fn kill(&self, queue: Self::Queue) -> impl Future<Output = ()>;
+}
+
+/// Runs every rule, each on a fresh store.
+pub(crate) async fn exercise<B: Bench>(fresh: impl AsyncFn() -> B) {
+    pushed_updates_are_leased_in_the_order_of_their_lane(&fresh().await).await;
+    a_duplicate_is_left_out_but_the_same_id_with_other_content_is_not(&fresh().await).await;
+    a_dropped_lease_loses_nothing(&fresh().await).await;
+    a_retry_comes_back_with_its_numbers_and_holds_its_lane(&fresh().await).await;
+    what_was_not_settled_survives_a_kill_and_what_was_flushed_does_not_come_back(&fresh().await).await;
+    an_orderly_close_counts_no_attempt(&fresh().await).await;
+    a_dead_update_never_comes_back(&fresh().await).await;
+}
+
+fn update(id: i64, chat: i64) -> (Lane, Update) {
+    let raw = format!(r#"{{"update_id":{id},"message":{{"message_id":{id},"chat":{{"id":{chat}}}}}}}"#);
+    let update = Update::from_json(&raw).unwrap();
+    (update.lane().clone(), update)
+}
+
+fn ids(leased: &[Leased]) -> Vec<i64> {
+    leased.iter().map(|leased| leased.update.id()).collect()
+}
+
+fn settle<Q: Queue>(queue: &Q, ticket: Ticket, verdict: Verdict) {
+    queue.settle(vec![Settlement { ticket, verdict }]);
+}
+
+/// Leases what is there, without waiting for more.
+async fn lease<Q: Queue>(queue: &Q, limit: usize) -> Vec<Leased> {
+    queue.flush().await.unwrap();
+    tokio::time::timeout(Duration::from_millis(200), queue.lease(limit))
+        .await
+        .map_or_else(|_nothing| Vec::new(), |leased| leased.unwrap())
+}
+
+async fn pushed_updates_are_leased_in_the_order_of_their_lane<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    let pushed = queue
+        .push(vec![update(1, 10), update(2, 20), update(3, 10), update(4, 10)])
+        .await
+        .unwrap();
+    assert_eq!((pushed.kept, pushed.duplicates), (4, 0));
+
+    let first = lease(&queue, 10).await;
+    assert_eq!(ids(&first), [1, 2], "the head of each lane");
+    assert!(first.iter().all(|leased| leased.attempt == 1));
+    settle(&queue, first[0].ticket, Verdict::Finished);
+    let second = lease(&queue, 10).await;
+    assert_eq!(ids(&second), [3]);
+    settle(&queue, second[0].ticket, Verdict::Finished);
+    let limited = lease(&queue, 1).await;
+
+    assert_eq!(ids(&limited), [4]);
+    bench.close(queue).await;
+}
+
+async fn a_duplicate_is_left_out_but_the_same_id_with_other_content_is_not<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    queue.push(vec![update(1, 10)]).await.unwrap();
+    let leased = lease(&queue, 10).await;
+    settle(&queue, leased[0].ticket, Verdict::Finished);
+
+    let again = queue.push(vec![update(1, 10), update(1, 99)]).await.unwrap();
+
+    assert_eq!((again.kept, again.duplicates), (1, 1));
+    assert_eq!(lease(&queue, 10).await[0].lane.as_str(), "chat:99");
+    bench.kill(queue).await;
+    let queue = bench.open().await;
+    let after_restart = queue.push(vec![update(1, 10)]).await.unwrap();
+    assert_eq!(after_restart.duplicates, 1, "ids are remembered across restarts");
+    bench.close(queue).await;
+}
+
+async fn a_dropped_lease_loses_nothing<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+
+    for _ in 0..3 {
+        let dropped = tokio::time::timeout(Duration::from_millis(1), queue.lease(10)).await;
+        assert!(dropped.is_err(), "there is nothing to lease yet");
+    }
+    queue.push(vec![update(1, 10)]).await.unwrap();
+
+    assert_eq!(ids(&lease(&queue, 10).await), [1]);
+    bench.close(queue).await;
+}
+
+async fn a_retry_comes_back_with_its_numbers_and_holds_its_lane<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    queue.push(vec![update(1, 10), update(2, 10)]).await.unwrap();
+    let retry = |counts| Verdict::Retry {
+        delay: Duration::ZERO,
+        counts,
+        error: "not yet".to_owned(),
+    };
+
+    let first = lease(&queue, 10).await;
+    settle(&queue, first[0].ticket, retry(true));
+    let second = lease(&queue, 10).await;
+    settle(&queue, second[0].ticket, retry(false));
+    let third = lease(&queue, 10).await;
+
+    let numbers: Vec<_> = [&first, &second, &third]
+        .map(|leased| (leased[0].update.id(), leased[0].attempt, leased[0].waits))
+        .into();
+    assert_eq!(numbers, [(1, 1, 0), (1, 2, 0), (1, 2, 1)]);
+    let later = Verdict::Retry {
+        delay: Duration::from_secs(600),
+        counts: true,
+        error: "much later".to_owned(),
+    };
+    settle(&queue, third[0].ticket, later);
+    assert!(lease(&queue, 10).await.is_empty(), "the lane waits");
+    bench.kill(queue).await;
+    let queue = bench.open().await;
+    assert!(
+        lease(&queue, 10).await.is_empty(),
+        "and it still waits after a restart"
+    );
+    bench.close(queue).await;
+}
+
+async fn what_was_not_settled_survives_a_kill_and_what_was_flushed_does_not_come_back<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    queue
+        .push(vec![update(1, 10), update(2, 20), update(3, 30)])
+        .await
+        .unwrap();
+    let leased = lease(&queue, 2).await;
+    settle(&queue, leased[0].ticket, Verdict::Finished);
+    queue.flush().await.unwrap();
+
+    bench.kill(queue).await;
+    let queue = bench.open().await;
+
+    let mut left = ids(&lease(&queue, 10).await);
+    left.sort_unstable();
+    assert_eq!(left, [2, 3]);
+    bench.close(queue).await;
+}
+
+async fn an_orderly_close_counts_no_attempt<B: Bench>(bench: &B) {
+    let mut queue = bench.open().await;
+    queue.push(vec![update(1, 10)]).await.unwrap();
+    for _ in 0..8 {
+        assert_eq!(lease(&queue, 10).await[0].attempt, 1);
+        bench.close(queue).await;
+        queue = bench.open().await;
+    }
+
+    assert_eq!(lease(&queue, 10).await[0].attempt, 1);
+    bench.close(queue).await;
+}
+
+async fn a_dead_update_never_comes_back<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    queue.push(vec![update(1, 10), update(2, 10)]).await.unwrap();
+    let leased = lease(&queue, 10).await;
+    settle(
+        &queue,
+        leased[0].ticket,
+        Verdict::Dead {
+            errors: vec!["bad".to_owned()],
+        },
+    );
+
+    assert_eq!(ids(&lease(&queue, 10).await), [2], "those behind it go on");
+    bench.kill(queue).await;
+    let queue = bench.open().await;
+    assert_eq!(ids(&lease(&queue, 10).await), [2]);
+    bench.close(queue).await;
+}

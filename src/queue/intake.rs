@@ -1,0 +1,80 @@
+//! The actor that keeps what was fetched.
+//!
+//! It owns nothing but a handle of the queue, receives batches from the poller of the polling source, and promises: the
+//! receipt of a batch is sent only when the batch is durable, and reports all of it as ended, so that the source may
+//! confirm it. There is credit as long as the queue has room.
+
+use std::fmt;
+
+use actix::{Actor, Context, ResponseFuture};
+use actogram_actors::{Closing, Credit, Delivery, DispatchBatch, Ending, Progress, Receipt, Settled};
+
+use super::Queue;
+use crate::update::Update;
+
+/// See the module's documentation.
+pub(crate) struct Intake<Q> {
+    queue: Q,
+}
+
+impl<Q> Intake<Q> {
+    pub(crate) fn new(queue: Q) -> Self {
+        Self { queue }
+    }
+}
+
+impl<Q> fmt::Debug for Intake<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake").finish_non_exhaustive()
+    }
+}
+
+impl<Q: Queue> Actor for Intake<Q> {
+    type Context = Context<Self>;
+}
+
+impl<Q: Queue> actix::Handler<DispatchBatch<Update>> for Intake<Q> {
+    type Result = ResponseFuture<Result<Receipt, Closing>>;
+
+    fn handle(&mut self, batch: DispatchBatch<Update>, _: &mut Self::Context) -> Self::Result {
+        let queue = self.queue.clone();
+        Box::pin(async move {
+            let progress = keep(&queue, batch.deliveries).await.map_err(|error| {
+                // The other half of the engine learns of it as well, and stops with the reason.
+                tracing::error!(%error, "batch was not kept, it stays with its source");
+                Closing
+            })?;
+            let room = queue.room().await.map_err(|_already_told| Closing)?;
+            Ok(Receipt {
+                credit: Credit(room),
+                progress,
+                unfinished: 0,
+            })
+        })
+    }
+}
+
+/// Makes a batch durable; from then on it has ended as far as its source is concerned.
+async fn keep<Q: Queue>(queue: &Q, deliveries: Vec<Delivery<Update>>) -> Result<Progress, super::QueueError> {
+    let Some(last) = deliveries.last().map(|delivery| delivery.seq) else {
+        return Ok(Progress::default());
+    };
+    let settled = deliveries
+        .iter()
+        .map(|delivery| Settled {
+            seq: delivery.seq,
+            ending: Ending::Done,
+            attempt: delivery.attempt,
+        })
+        .collect();
+    let updates = deliveries
+        .into_iter()
+        .map(|delivery| (delivery.lane, Update::clone(&delivery.payload)))
+        .collect();
+    let pushed = queue.push(updates).await?;
+    tracing::debug!(kept = pushed.kept, duplicates = pushed.duplicates, "journaled");
+    Ok(Progress {
+        settled_through: Some(last),
+        settled,
+    })
+}

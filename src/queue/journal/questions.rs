@@ -1,0 +1,100 @@
+//! What an operator asks a running journal for: dead letters and numbers.
+
+use actogram_actors::LaneCounts;
+
+use super::{
+    Journal,
+    writer::{Order, Reply},
+};
+use crate::queue::{
+    QueueError,
+    store::{DamagedRow, DeadFilter, DeadLetter, DeadRetry, Opened, RowId, Timestamp, Totals},
+};
+
+/// A question with the place for its answer.
+#[derive(Debug)]
+pub(super) enum Question {
+    Dead {
+        filter: DeadFilter,
+        after: Option<RowId>,
+        limit: u32,
+        reply: Reply<Vec<Result<DeadLetter, DamagedRow>>>,
+    },
+    DeadUpdate {
+        row: RowId,
+        reply: Reply<Option<Opened>>,
+    },
+    RetryDead {
+        row: RowId,
+        reply: Reply<DeadRetry>,
+    },
+    DropDead {
+        row: RowId,
+        reply: Reply<bool>,
+    },
+    Counts(Reply<Counts>),
+}
+
+impl Question {
+    /// Answers with an error. Who asked may have stopped waiting.
+    pub(super) fn refuse(self, error: &QueueError) {
+        match self {
+            Self::Dead { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Self::DeadUpdate { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Self::RetryDead { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Self::DropDead { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Self::Counts(reply) => drop(reply.send(Err(error.clone()))),
+        }
+    }
+}
+
+/// Numbers that are known without looking at every row.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    pub(crate) totals: Totals,
+    pub(crate) lanes: LaneCounts,
+    pub(crate) oldest: Option<Timestamp>,
+}
+
+/// Every call fails only when the journal has failed, is closed, or cannot do what was asked for now.
+impl Journal {
+    /// Returns up to `limit` dead letters behind a place, in order of their arrival as updates.
+    pub(crate) async fn dead_letters(
+        &self,
+        filter: DeadFilter,
+        after: Option<RowId>,
+        limit: u32,
+    ) -> Result<Vec<Result<DeadLetter, DamagedRow>>, QueueError> {
+        self.inquire(|reply| Question::Dead {
+            filter,
+            after,
+            limit,
+            reply,
+        })
+        .await
+    }
+
+    /// Returns a dead letter with its update.
+    pub(crate) async fn dead_letter(&self, row: RowId) -> Result<Option<Opened>, QueueError> {
+        self.inquire(|reply| Question::DeadUpdate { row, reply }).await
+    }
+
+    /// Puts a dead letter at the end of its lane.
+    pub(crate) async fn retry_dead(&self, row: RowId) -> Result<DeadRetry, QueueError> {
+        self.inquire(|reply| Question::RetryDead { row, reply }).await
+    }
+
+    /// Forgets a dead letter. Returns false if there is none.
+    pub(crate) async fn drop_dead(&self, row: RowId) -> Result<bool, QueueError> {
+        self.inquire(|reply| Question::DropDead { row, reply }).await
+    }
+
+    /// Returns the numbers.
+    pub(crate) async fn counts(&self) -> Result<Counts, QueueError> {
+        self.inquire(Question::Counts).await
+    }
+
+    async fn inquire<R>(&self, question: impl FnOnce(Reply<R>) -> Question) -> Result<R, QueueError> {
+        self.ask(|reply| Order::Ask(question(reply))).await
+    }
+}

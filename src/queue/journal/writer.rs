@@ -1,0 +1,634 @@
+//! The thread that owns the file.
+//!
+//! All orders that wait at one moment share one transaction (group commit): one fsync makes a whole batch and every
+//! settlement beside it durable. What is known in memory changes only after the commit. A full disk and another program
+//! that writes are waited out; any other failure of the file is final, because nothing written afterwards could be
+//! trusted.
+
+mod foreign;
+mod answers;
+mod ending;
+
+use std::{
+    path::Path,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use actogram_actors::Lane;
+use tokio::sync::oneshot;
+
+use self::{ending::chain, foreign::Foreign};
+use super::{
+    JournalSettings,
+    questions::Question,
+    shelf::{Lease, Shelf, Slot},
+};
+use crate::{
+    queue::{
+        Leased, Pushed, QueueError, Settlement, Ticket, Verdict,
+        store::{
+            CheckpointMode, DeadReason, Durability, IndexEntry, JournalError, Loaded, Recovered, Retry,
+            RowId, StorageError, Store, StoreOptions, Timestamp,
+        },
+    },
+    update::Update,
+};
+
+/// Longest time without looking at the clock; maintenance is done this often at the latest.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Pause between two tries to write to a full disk, or beside another program.
+const BLOCKED_PAUSE: Duration = Duration::from_secs(1);
+
+/// Bytes written after which the write-ahead log is moved into the database. Small, because a damaged log loses its
+/// tail.
+const CHECKPOINT_AT: u64 = 4 << 20;
+
+/// What a transaction takes in the log, roughly: each page it touches is written as a whole.
+const TRANSACTION_BYTES: u64 = 16 << 10;
+
+/// What a change takes in the log beside that and its payload, roughly.
+const CHANGE_BYTES: u64 = 1 << 10;
+
+/// Pages that are given back to the file system in one go.
+const COMPACT_PAGES: u32 = 2_000;
+
+/// Longest time that is spent on giving pages back when the journal is closed.
+const SHRINK_TIME: Duration = Duration::from_millis(500);
+
+/// Deaths of the process during attempts at one update until it is given up. From the second one on it runs alone.
+const MAX_CRASHES: u32 = 6;
+
+/// What the writer can be asked for.
+#[derive(Debug)]
+pub(super) enum Order {
+    Push {
+        updates: Vec<(Lane, Update)>,
+        reply: Reply<Pushed>,
+    },
+    Settle(Vec<Settlement>),
+    Lease {
+        limit: usize,
+        reply: Reply<Vec<Leased>>,
+    },
+    /// Forget the lease that waits; nobody does any more.
+    Withdraw,
+    /// These leases were granted and never seen.
+    Return(Vec<Ticket>),
+    Acknowledge {
+        ticket: Ticket,
+        reply: Reply<()>,
+    },
+    Room(Reply<usize>),
+    Flush(Reply<()>),
+    Ask(Question),
+    Close(oneshot::Sender<()>),
+}
+
+pub(super) type Reply<R> = oneshot::Sender<Result<R, QueueError>>;
+
+#[derive(Debug)]
+struct Push {
+    updates: Vec<(Lane, Update)>,
+    reply: Reply<Pushed>,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Writer {
+    store: Store,
+    bot: u64,
+    settings: JournalSettings,
+    shelf: Shelf,
+    pushes: Vec<Push>,
+    settlements: Vec<Settlement>,
+    acknowledgements: Vec<(Ticket, Reply<()>)>,
+    returned: Vec<Ticket>,
+    flushes: Vec<Reply<()>>,
+    rooms: Vec<Reply<usize>>,
+    questions: Vec<Question>,
+    lease: Option<(usize, Reply<Vec<Leased>>)>,
+    /// Set while nothing can be written, because the disk is full or another program writes: when to try again.
+    blocked: Option<Instant>,
+    /// Whether settlements were written since the last fsync.
+    unsynced: bool,
+    maintained: Instant,
+    /// Bytes written since the last checkpoint, roughly.
+    written: u64,
+    foreign: Foreign,
+}
+
+impl Writer {
+    /// Opens the file and takes over what an earlier process left.
+    pub(super) fn open(
+        path: &Path,
+        bot: u64,
+        settings: JournalSettings,
+        options: StoreOptions,
+    ) -> Result<Self, JournalError> {
+        let (wall, now) = (Timestamp::now(), Instant::now());
+        let (store, recovered) = Store::open(path, options, wall)?;
+        let mut writer = Self {
+            store,
+            bot,
+            settings,
+            shelf: Shelf::new(settings.cached_bytes),
+            pushes: Vec::new(),
+            settlements: Vec::new(),
+            acknowledgements: Vec::new(),
+            returned: Vec::new(),
+            flushes: Vec::new(),
+            rooms: Vec::new(),
+            questions: Vec::new(),
+            lease: None,
+            blocked: None,
+            unsynced: false,
+            maintained: now,
+            written: 0,
+            foreign: Foreign::new(now),
+        };
+        writer.take_over(recovered, wall, now)?;
+        // Processes that never live long must not let the log grow from one to the next.
+        match writer.store.checkpoint(CheckpointMode::Passive) {
+            Err(error) if !is_passing(&error) => Err(error),
+            _ => Ok(writer),
+        }
+    }
+
+    fn take_over(&mut self, recovered: Recovered, wall: Timestamp, now: Instant) -> Result<(), JournalError> {
+        let entries = if self.settings.at_most_once {
+            self.bury_interrupted(recovered.entries, &recovered.interrupted, wall)?
+        } else {
+            recovered.entries
+        };
+        let (killers, left): (Vec<IndexEntry>, Vec<IndexEntry>) = entries
+            .into_iter()
+            .partition(|entry| entry.crashes >= MAX_CRASHES);
+        if !killers.is_empty() {
+            self.store.transaction(Durability::Power, |work| {
+                for entry in &killers {
+                    let errors = [format!(
+                        "the process ended during the attempt, {} times",
+                        entry.crashes
+                    )];
+                    work.bury(entry.row, DeadReason::Crashed, &errors, wall)?;
+                }
+                Ok(())
+            })?;
+            for entry in &killers {
+                tracing::error!(update_id = entry.update_id, lane = %entry.lane, crashes = entry.crashes,
+                    "update ended the process again and again, dead letter");
+            }
+        }
+        for damaged in &recovered.set_aside {
+            tracing::error!(row = damaged.row.0, damage = %damaged.damage, "journaled update is damaged, set aside");
+        }
+        if let Some(lost) = &recovered.lost_tail {
+            tracing::error!(commits = lost.commits, copy = ?lost.copy,
+                "the end of the journal's log is damaged, a copy is kept; some of it may be lost");
+        }
+        if recovered.missing > 0 {
+            tracing::error!(
+                missing = recovered.missing,
+                "journaled updates are gone from the file"
+            );
+        }
+        if !left.is_empty() {
+            let interrupted = recovered.interrupted.len();
+            tracing::info!(unfinished = left.len(), interrupted, "journal taken over");
+        }
+        let slots = left
+            .into_iter()
+            .map(|entry| {
+                self.foreign.note(entry.row);
+                let delay = entry.retry_at.map_or(Duration::ZERO, |at| at.since(wall));
+                let slot = Slot {
+                    ticket: Ticket(entry.row.0),
+                    bytes: entry.bytes,
+                    attempt: entry.attempt,
+                    waits: entry.waits,
+                    crashes: entry.crashes,
+                    update: None,
+                };
+                (entry.lane, slot, delay)
+            })
+            .collect();
+        self.shelf.restore(slots, now);
+        Ok(())
+    }
+
+    /// Gives up what was cut off in the middle: an attempt that has begun is never repeated. Returns the rest.
+    fn bury_interrupted(
+        &mut self,
+        entries: Vec<IndexEntry>,
+        interrupted: &[RowId],
+        wall: Timestamp,
+    ) -> Result<Vec<IndexEntry>, JournalError> {
+        self.store.transaction(Durability::Power, |work| {
+            let errors = ["the process ended during the attempt, which is never repeated".to_owned()];
+            interrupted
+                .iter()
+                .try_for_each(|row| work.bury(*row, DeadReason::Interrupted, &errors, wall).map(drop))
+        })?;
+        let (buried, rest): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|entry| interrupted.contains(&entry.row));
+        for entry in buried {
+            tracing::error!(update_id = entry.update_id, lane = %entry.lane, "attempt was interrupted, dead letter");
+        }
+        Ok(rest)
+    }
+
+    /// Works until it is closed or every handle is gone.
+    pub(super) fn run(mut self, inbox: &Receiver<Order>) {
+        loop {
+            let closing = match inbox.recv_timeout(self.patience(Instant::now())) {
+                Ok(order) => self.take(order),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.shut();
+                    return;
+                }
+            };
+            // Whatever waits now shares the transaction.
+            let closing = closing.or_else(|| inbox.try_iter().find_map(|order| self.take(order)));
+            if let Some(reply) = closing {
+                self.shut();
+                // The asker may have stopped waiting.
+                let _ = reply.send(());
+                return;
+            }
+            if let Err(error) = self.round() {
+                self.fail(&error, inbox);
+                return;
+            }
+        }
+    }
+
+    fn patience(&self, now: Instant) -> Duration {
+        if !self.returned.is_empty() && self.blocked.is_none() {
+            return Duration::ZERO;
+        }
+        let wake = self.lease.as_ref().and_then(|_| self.shelf.next_wake());
+        let look = self.lease.as_ref().map(|_| self.foreign.next_look());
+        let next = [wake, look, self.blocked].into_iter().flatten().min();
+        next.map_or(IDLE, |at| at.saturating_duration_since(now))
+            .min(IDLE)
+    }
+
+    /// Notes an order; returns the reply of a request to close.
+    fn take(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
+        match order {
+            Order::Push { updates, reply } => self.pushes.push(Push { updates, reply }),
+            Order::Settle(settlements) => self.settlements.extend(settlements),
+            Order::Lease { limit, reply } => self.lease = Some((limit, reply)),
+            Order::Withdraw => self.lease = None,
+            Order::Return(tickets) => self.returned.extend(tickets),
+            Order::Acknowledge { ticket, reply } => self.acknowledgements.push((ticket, reply)),
+            Order::Room(reply) => self.rooms.push(reply),
+            Order::Flush(reply) => self.flushes.push(reply),
+            Order::Ask(question) => self.questions.push(question),
+            Order::Close(reply) => return Some(reply),
+        }
+        None
+    }
+
+    /// Does everything that can be done now.
+    fn round(&mut self) -> Result<(), JournalError> {
+        let now = Instant::now();
+        if self.blocked.is_none_or(|until| now >= until) {
+            match self.write(now) {
+                Ok(()) => {
+                    if self.blocked.take().is_some() {
+                        tracing::info!("the journal can be written again");
+                    }
+                }
+                // Nothing was kept, so nothing is in doubt.
+                Err(error) if is_passing(&error) => {
+                    if self.blocked.is_none() {
+                        tracing::error!(error = chain(&error), "journal cannot be written, intake waits");
+                    }
+                    self.blocked = Some(now + BLOCKED_PAUSE);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.look_around(now)?;
+        self.answer_questions()?;
+        self.answer_rooms();
+        self.give_out(now)?;
+        self.maintain(now)
+    }
+
+    /// Writes pushes and settlements. When the disk is full, the settlements alone are tried: they make room.
+    fn write(&mut self, now: Instant) -> Result<(), JournalError> {
+        let nothing = self.pushes.is_empty()
+            && self.settlements.is_empty()
+            && self.acknowledgements.is_empty()
+            && self.returned.is_empty()
+            && self.flushes.is_empty();
+        if nothing {
+            return Ok(());
+        }
+        match self.write_all(now, true) {
+            Err(JournalError::Full { .. }) if !self.settlements.is_empty() && !self.pushes.is_empty() => {
+                self.write_all(now, false)?;
+                self.write_all(now, true)?;
+            }
+            result => result?,
+        }
+        self.answer_flushes()
+    }
+
+    /// Tells those who wait for it that every settlement so far is durable. A transaction that changes nothing syncs
+    /// nothing, so what earlier ones have left is synced by a checkpoint.
+    fn answer_flushes(&mut self) -> Result<(), JournalError> {
+        if !self.flushes.is_empty() && self.unsynced {
+            if !self.store.checkpoint(CheckpointMode::Passive)?.complete {
+                return Err(JournalError::Busy {
+                    source: StorageError::Contents("a reader holds on to an old state"),
+                });
+            }
+            self.unsynced = false;
+        }
+        for reply in self.flushes.drain(..) {
+            // Whoever stopped waiting does not need the answer; the same holds for the replies below.
+            let _ = reply.send(Ok(()));
+        }
+        Ok(())
+    }
+
+    fn write_all(&mut self, now: Instant, with_pushes: bool) -> Result<(), JournalError> {
+        let wall = Timestamp::now();
+        let (bot, shelf) = (self.bot, &self.shelf);
+        let pushes: &[Push] = if with_pushes { &self.pushes } else { &[] };
+        let settlements = &self.settlements;
+        let dead = settlements
+            .iter()
+            .any(|settlement| matches!(settlement.verdict, Verdict::Dead { .. }));
+        let acknowledged: Vec<Ticket> = self.acknowledgements.iter().map(|(ticket, _)| *ticket).collect();
+        let returned = &self.returned;
+        let durable = !pushes.is_empty() || dead || !acknowledged.is_empty() || !self.flushes.is_empty();
+        let durability = if durable {
+            Durability::Power
+        } else {
+            Durability::Kill
+        };
+        let (changed, rows) = self.store.transaction(durability, |work| {
+            let mut changed = false;
+            for ticket in &acknowledged {
+                changed |= work.finish(RowId(ticket.0))?;
+            }
+            for ticket in returned {
+                changed |= work.release(RowId(ticket.0))?;
+            }
+            for Settlement { ticket, verdict } in settlements {
+                let row = RowId(ticket.0);
+                let Some(slot) = shelf.slot(*ticket) else { continue };
+                changed |= match verdict {
+                    Verdict::Finished => work.finish(row)?,
+                    Verdict::Expired => work.expire(row)?,
+                    Verdict::Retry { delay, counts, error } => {
+                        let retry = Retry {
+                            attempt: slot.attempt + u32::from(*counts),
+                            waits: slot.waits + u32::from(!*counts),
+                            at: wall.plus(*delay),
+                            error: Some(error),
+                        };
+                        work.retry(row, &retry)?
+                    }
+                    Verdict::Dead { errors } => work.bury(row, DeadReason::Failed, errors, wall)?,
+                };
+            }
+            let push = |push: &Push| {
+                work.push(
+                    bot,
+                    push.updates.iter().map(|(lane, update)| (update, lane)),
+                    wall,
+                )
+            };
+            let rows = pushes.iter().map(push).collect::<Result<Vec<_>, _>>()?;
+            changed |= rows.iter().flatten().any(Option::is_some);
+            Ok((changed, rows))
+        })?;
+        if changed {
+            self.unsynced = !durable;
+        }
+        self.written += TRANSACTION_BYTES + CHANGE_BYTES * settlements.len() as u64;
+
+        for Settlement { ticket, verdict } in self.settlements.drain(..) {
+            match verdict {
+                Verdict::Finished | Verdict::Expired | Verdict::Dead { .. } => {
+                    self.shelf.finish(ticket);
+                }
+                Verdict::Retry { delay, counts, .. } => {
+                    if let Some(slot) = self.shelf.slot_mut(ticket) {
+                        slot.attempt += u32::from(counts);
+                        slot.waits += u32::from(!counts);
+                        slot.crashes = 0;
+                    }
+                    self.shelf.retry(ticket, now + delay);
+                }
+            }
+        }
+        for ticket in self.returned.drain(..) {
+            self.shelf.retry(ticket, now);
+        }
+        for (_, reply) in self.acknowledgements.drain(..) {
+            // Whoever stopped waiting does not need the answer; the same holds for the replies below.
+            let _ = reply.send(Ok(()));
+        }
+        if with_pushes {
+            if let Some(first) = rows.iter().flatten().flatten().next() {
+                self.take_up_before(*first)?;
+            }
+            for (push, rows) in std::mem::take(&mut self.pushes).into_iter().zip(rows) {
+                self.shelve(push, rows);
+            }
+        }
+        Ok(())
+    }
+
+    fn shelve(&mut self, push: Push, rows: Vec<Option<RowId>>) {
+        let mut pushed = Pushed {
+            kept: 0,
+            duplicates: 0,
+        };
+        for ((lane, update), row) in push.updates.into_iter().zip(rows) {
+            let Some(row) = row else {
+                pushed.duplicates += 1;
+                continue;
+            };
+            pushed.kept += 1;
+            self.foreign.note(row);
+            let bytes = update.raw().len() as u64;
+            self.written += bytes + CHANGE_BYTES;
+            let ticket = Ticket(row.0);
+            let slot = Slot {
+                ticket,
+                bytes,
+                attempt: 1,
+                waits: 0,
+                crashes: 0,
+                update: Some(update),
+            };
+            self.shelf.push(&lane, slot);
+        }
+        let _ = push.reply.send(Ok(pushed));
+    }
+
+    fn answer_rooms(&mut self) {
+        let rows = self.settings.rows.saturating_sub(self.shelf.len());
+        if rows > 0 && self.shelf.bytes() < self.settings.bytes && self.blocked.is_none() {
+            for reply in self.rooms.drain(..) {
+                let _ = reply.send(Ok(rows));
+            }
+        }
+    }
+
+    /// Answers the lease that waits, if something may be leased. That the attempts begin is on record first.
+    fn give_out(&mut self, now: Instant) -> Result<(), JournalError> {
+        let Some((limit, reply)) = self.lease.take() else {
+            return Ok(());
+        };
+        let leases = self.shelf.lease(limit, now);
+        if leases.is_empty() {
+            self.lease = Some((limit, reply));
+            return Ok(());
+        }
+        let leased = self.read_back(leases)?;
+        let durability = if self.settings.at_most_once {
+            Durability::Power
+        } else {
+            Durability::Kill
+        };
+        let begun = self.store.transaction(durability, |work| {
+            leased
+                .iter()
+                .try_for_each(|leased| work.start(RowId(leased.ticket.0), leased.attempt).map(drop))
+        });
+        match begun {
+            Ok(()) => self.written += TRANSACTION_BYTES + CHANGE_BYTES * leased.len() as u64,
+            // On a full disk what is journaled goes on; that these attempts began is then not on record.
+            Err(JournalError::Full { .. }) if !self.settings.at_most_once => {}
+            // Another program is done soon, and an attempt that must not be repeated begins only on record.
+            Err(error) if is_passing(&error) => {
+                for leased in leased {
+                    self.shelf.retry(leased.ticket, now + BLOCKED_PAUSE);
+                }
+                self.lease = Some((limit, reply));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+        if leased.is_empty() {
+            self.lease = Some((limit, reply));
+        } else if let Err(unsent) = reply.send(Ok(leased)) {
+            // Nobody waits any more: their attempts have not begun after all, and the file has to know.
+            let leased = unsent.unwrap_or_default();
+            self.returned
+                .extend(leased.into_iter().map(|leased| leased.ticket));
+        }
+        Ok(())
+    }
+
+    /// Reads the updates that are not in memory. A damaged row is set aside and reported; it holds up nobody.
+    fn read_back(&mut self, leases: Vec<Lease>) -> Result<Vec<Leased>, JournalError> {
+        let missing: Vec<RowId> = leases
+            .iter()
+            .filter(|lease| lease.update.is_none())
+            .map(|lease| RowId(lease.ticket.0))
+            .collect();
+        let mut found = std::collections::HashMap::new();
+        if !missing.is_empty() {
+            for loaded in self.store.load(&missing)? {
+                match loaded {
+                    Loaded::Intact(stored) => {
+                        let millis = u64::try_from(stored.received_at.0).unwrap_or(0);
+                        let received = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+                        found.insert(
+                            Ticket(stored.entry.row.0),
+                            stored.update.with_received_at(received),
+                        );
+                    }
+                    Loaded::Damaged(damaged) => {
+                        let wall = Timestamp::now();
+                        tracing::error!(row = damaged.row.0, damage = %damaged.damage,
+                            "journaled update is damaged, set aside");
+                        let moved = self
+                            .store
+                            .transaction(Durability::Power, |work| work.set_aside(damaged, wall));
+                        match moved {
+                            // Where it cannot be moved now, the next start finds it again.
+                            Err(error) if !is_passing(&error) => return Err(error),
+                            _ => {}
+                        }
+                    }
+                    Loaded::Missing(row) => {
+                        tracing::error!(row = row.0, "journaled update is gone from the file");
+                    }
+                }
+            }
+        }
+        let mut leased = Vec::with_capacity(leases.len());
+        for lease in leases {
+            let Some(update) = lease.update.or_else(|| found.remove(&lease.ticket)) else {
+                self.shelf.finish(lease.ticket);
+                continue;
+            };
+            let Lease {
+                ticket,
+                lane,
+                attempt,
+                waits,
+                ..
+            } = lease;
+            leased.push(Leased {
+                ticket,
+                lane,
+                update,
+                attempt,
+                waits,
+            });
+        }
+        Ok(leased)
+    }
+
+    /// Keeps the file small. Done between the orders, so that nobody waits for it in front of an fsync.
+    fn maintain(&mut self, now: Instant) -> Result<(), JournalError> {
+        let due = now.saturating_duration_since(self.maintained) >= IDLE;
+        if self.blocked.is_some() || !(due || self.written >= CHECKPOINT_AT) {
+            return Ok(());
+        }
+        self.written = 0;
+        let kept_small = self.keep_small(due.then_some(now));
+        match kept_small {
+            // The next time will do.
+            Err(error) if is_passing(&error) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn keep_small(&mut self, due: Option<Instant>) -> Result<(), JournalError> {
+        if let Some(now) = due {
+            self.maintained = now;
+            let wall = Timestamp::now();
+            let pruned = self
+                .store
+                .transaction(Durability::Kill, |work| work.prune(wall))
+                .and_then(|_| self.store.compact(COMPACT_PAGES));
+            match pruned {
+                Ok(_) | Err(JournalError::Busy { .. } | JournalError::Full { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.store.checkpoint(CheckpointMode::Passive)?;
+        Ok(())
+    }
+}
+
+/// Tells whether the same may work later: nothing of it was kept, and nothing else was harmed.
+fn is_passing(error: &JournalError) -> bool {
+    matches!(error, JournalError::Full { .. } | JournalError::Busy { .. })
+}

@@ -1,0 +1,109 @@
+//! How the writer ends: in order, or because the file has failed.
+
+use std::{sync::mpsc::Receiver, time::Instant};
+
+use super::{COMPACT_PAGES, Order, SHRINK_TIME, Writer, is_passing};
+use crate::queue::{
+    QueueError,
+    store::{DeadReason, Durability, JournalError, RowId, Timestamp},
+};
+
+impl Writer {
+    /// Writes what is left, takes back the leases that did not end (they did not fail, the process stops), and
+    /// releases the file.
+    pub(super) fn shut(mut self) {
+        let written = self.write(Instant::now()).and_then(|()| {
+            let (open, wall) = (self.shelf.on_lease(), Timestamp::now());
+            let never_again = self.settings.at_most_once;
+            self.store.transaction(Durability::Power, |work| {
+                let errors = ["the bot stopped during the attempt, which is never repeated".to_owned()];
+                open.iter().try_for_each(|ticket| {
+                    let row = RowId(ticket.0);
+                    if never_again {
+                        work.bury(row, DeadReason::Interrupted, &errors, wall).map(drop)
+                    } else {
+                        work.release(row).map(drop)
+                    }
+                })
+            })
+        });
+        let shrunk = written.and_then(|()| self.shrink(Instant::now() + SHRINK_TIME));
+        if let Err(error) = shrunk.and_then(|()| self.store.close()) {
+            tracing::error!(
+                reason = chain(&error),
+                "journal could not be closed in order, what ended last may run again"
+            );
+        }
+    }
+
+    /// Gives what a backlog has left free back to the file system, until the deadline.
+    fn shrink(&mut self, deadline: Instant) -> Result<(), JournalError> {
+        loop {
+            match self.store.compact(COMPACT_PAGES) {
+                Ok(0) => return Ok(()),
+                Ok(_) if Instant::now() >= deadline => return Ok(()),
+                Ok(_) => {}
+                // It is not worth a failure; the next owner goes on.
+                Err(error) if is_passing(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Answers everything with the reason from now on.
+    pub(super) fn fail(self, error: &JournalError, inbox: &Receiver<Order>) {
+        let error = QueueError { reason: chain(error) };
+        tracing::error!(reason = error.reason, "journal failed for good");
+        let Self {
+            store,
+            pushes,
+            acknowledgements,
+            flushes,
+            rooms,
+            questions,
+            lease,
+            ..
+        } = self;
+        // The file is released, so that a new start can take it over.
+        drop(store);
+        for push in pushes {
+            let _ = push.reply.send(Err(error.clone()));
+        }
+        for reply in flushes {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for reply in rooms {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (_, reply) in acknowledgements {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for question in questions {
+            question.refuse(&error);
+        }
+        if let Some((_, reply)) = lease {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for order in inbox {
+            match order {
+                Order::Push { reply, .. } => drop(reply.send(Err(error.clone()))),
+                Order::Settle(_) | Order::Withdraw | Order::Return(_) => {}
+                Order::Acknowledge { reply, .. } => drop(reply.send(Err(error.clone()))),
+                Order::Lease { reply, .. } => drop(reply.send(Err(error.clone()))),
+                Order::Room(reply) => drop(reply.send(Err(error.clone()))),
+                Order::Flush(reply) => drop(reply.send(Err(error.clone()))),
+                Order::Ask(question) => question.refuse(&error),
+                Order::Close(reply) => {
+                    let _ = reply.send(());
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Returns an error with all its causes on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let levels = std::iter::successors(Some(error), |error| (*error).source());
+    levels.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,94 @@
+//! The journal's storage: one SQLite file that holds every update from its arrival to its end.
+//!
+//! Everything here is synchronous and takes the time as an argument. [`Store`] belongs to the one owner of a file; what
+//! it writes, it writes in a transaction ([`Work`]) that says what it must survive ([`Durability`]).
+//!
+//! ```text
+//! push ──▶ ready ──start──▶ started ──finish, expire──▶ (gone)
+//!            ▲                 │
+//!            ├─────retry───────┤        crash: ready again, one crash more
+//!            │                 └──bury──▶ dead letter ──drop_dead──▶ (gone)
+//!            └──────────────retry_dead──────────┘  at the end of its lane
+//! ```
+//!
+//! # Promises
+//!
+//! - What was committed with [`Durability::Power`] survives a power cut, with [`Durability::Kill`] the death of the
+//!   process.
+//! - Places ([`RowId`]) are the order of arrival, and are never used twice.
+//! - A damaged row is never handed out. It is set aside with what is left of it, and reported.
+//! - There is one owner. An older one is stopped at its next transaction.
+
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, reason = "a part is for the command line tool")
+)]
+
+mod owner;
+mod transaction;
+mod push;
+mod marks;
+mod load;
+mod recover;
+mod set_aside;
+mod dead;
+mod list;
+mod stats;
+mod prune;
+mod upkeep;
+#[cfg(any(feature = "cli", test))]
+mod verify;
+#[cfg(any(feature = "cli", test))]
+mod operator;
+mod entry;
+mod history;
+mod columns;
+mod checksum;
+mod time;
+mod schema;
+mod connection;
+mod files;
+mod wal;
+mod lock;
+mod error;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod store_tests;
+#[cfg(test)]
+mod dead_tests;
+#[cfg(test)]
+mod owner_tests;
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod model_tests;
+
+#[cfg(any(feature = "cli", test))]
+pub(crate) use self::operator::Operator;
+pub(crate) use self::{
+    dead::{DeadFilter, DeadLetter, DeadReason, DeadRetry, Opened},
+    entry::{DamagedRow, Durability, IndexEntry, Loaded, RowId, StoreOptions},
+    error::{JournalError, StorageError},
+    list::Filter,
+    marks::Retry,
+    owner::Store,
+    recover::Recovered,
+    stats::Totals,
+    time::Timestamp,
+    upkeep::CheckpointMode,
+};
+#[cfg(test)]
+pub(crate) use self::{
+    entry::{Damage, Stored},
+    transaction::Work,
+    verify::Finding,
+};
+#[cfg(feature = "cli")]
+pub(crate) use self::{
+    list::Listed,
+    stats::Stats,
+    verify::{Report, verify},
+};
