@@ -5,6 +5,9 @@
 //! that writes are waited out; any other failure of the file is final, because nothing written afterwards could be
 //! trusted.
 
+mod takeover;
+mod leasing;
+mod upkeep;
 mod foreign;
 mod answers;
 mod ending;
@@ -12,7 +15,7 @@ mod ending;
 use std::{
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use actogram_actors::Lane;
@@ -22,14 +25,14 @@ use self::{ending::chain, foreign::Foreign};
 use super::{
     JournalSettings,
     questions::Question,
-    shelf::{Lease, Shelf, Slot},
+    shelf::{Shelf, Slot},
 };
 use crate::{
     queue::{
         Leased, Pushed, QueueError, Settlement, Ticket, Verdict,
         store::{
-            CheckpointMode, DeadReason, Durability, IndexEntry, JournalError, Loaded, Recovered, Retry,
-            RowId, StorageError, Store, StoreOptions, Timestamp,
+            CheckpointMode, DeadReason, Durability, JournalError, Retry, RowId, StorageError, Store,
+            StoreOptions, Timestamp,
         },
     },
     update::Update,
@@ -154,90 +157,6 @@ impl Writer {
             Err(error) if !is_passing(&error) => Err(error),
             _ => Ok(writer),
         }
-    }
-
-    fn take_over(&mut self, recovered: Recovered, wall: Timestamp, now: Instant) -> Result<(), JournalError> {
-        let entries = if self.settings.at_most_once {
-            self.bury_interrupted(recovered.entries, &recovered.interrupted, wall)?
-        } else {
-            recovered.entries
-        };
-        let (killers, left): (Vec<IndexEntry>, Vec<IndexEntry>) = entries
-            .into_iter()
-            .partition(|entry| entry.crashes >= MAX_CRASHES);
-        if !killers.is_empty() {
-            self.store.transaction(Durability::Power, |work| {
-                for entry in &killers {
-                    let errors = [format!(
-                        "the process ended during the attempt, {} times",
-                        entry.crashes
-                    )];
-                    work.bury(entry.row, DeadReason::Crashed, &errors, wall)?;
-                }
-                Ok(())
-            })?;
-            for entry in &killers {
-                tracing::error!(update_id = entry.update_id, lane = %entry.lane, crashes = entry.crashes,
-                    "update ended the process again and again, dead letter");
-            }
-        }
-        for damaged in &recovered.set_aside {
-            tracing::error!(row = damaged.row.0, damage = %damaged.damage, "journaled update is damaged, set aside");
-        }
-        if let Some(lost) = &recovered.lost_tail {
-            tracing::error!(commits = lost.commits, copy = ?lost.copy,
-                "the end of the journal's log is damaged, a copy is kept; some of it may be lost");
-        }
-        if recovered.missing > 0 {
-            tracing::error!(
-                missing = recovered.missing,
-                "journaled updates are gone from the file"
-            );
-        }
-        if !left.is_empty() {
-            let interrupted = recovered.interrupted.len();
-            tracing::info!(unfinished = left.len(), interrupted, "journal taken over");
-        }
-        let slots = left
-            .into_iter()
-            .map(|entry| {
-                self.foreign.note(entry.row);
-                let delay = entry.retry_at.map_or(Duration::ZERO, |at| at.since(wall));
-                let slot = Slot {
-                    ticket: Ticket(entry.row.0),
-                    bytes: entry.bytes,
-                    attempt: entry.attempt,
-                    waits: entry.waits,
-                    crashes: entry.crashes,
-                    update: None,
-                };
-                (entry.lane, slot, delay)
-            })
-            .collect();
-        self.shelf.restore(slots, now);
-        Ok(())
-    }
-
-    /// Gives up what was cut off in the middle: an attempt that has begun is never repeated. Returns the rest.
-    fn bury_interrupted(
-        &mut self,
-        entries: Vec<IndexEntry>,
-        interrupted: &[RowId],
-        wall: Timestamp,
-    ) -> Result<Vec<IndexEntry>, JournalError> {
-        self.store.transaction(Durability::Power, |work| {
-            let errors = ["the process ended during the attempt, which is never repeated".to_owned()];
-            interrupted
-                .iter()
-                .try_for_each(|row| work.bury(*row, DeadReason::Interrupted, &errors, wall).map(drop))
-        })?;
-        let (buried, rest): (Vec<_>, Vec<_>) = entries
-            .into_iter()
-            .partition(|entry| interrupted.contains(&entry.row));
-        for entry in buried {
-            tracing::error!(update_id = entry.update_id, lane = %entry.lane, "attempt was interrupted, dead letter");
-        }
-        Ok(rest)
     }
 
     /// Works until it is closed or every handle is gone.
@@ -485,146 +404,6 @@ impl Writer {
                 let _ = reply.send(Ok(rows));
             }
         }
-    }
-
-    /// Answers the lease that waits, if something may be leased. That the attempts begin is on record first.
-    fn give_out(&mut self, now: Instant) -> Result<(), JournalError> {
-        let Some((limit, reply)) = self.lease.take() else {
-            return Ok(());
-        };
-        let leases = self.shelf.lease(limit, now);
-        if leases.is_empty() {
-            self.lease = Some((limit, reply));
-            return Ok(());
-        }
-        let leased = self.read_back(leases)?;
-        let durability = if self.settings.at_most_once {
-            Durability::Power
-        } else {
-            Durability::Kill
-        };
-        let begun = self.store.transaction(durability, |work| {
-            leased
-                .iter()
-                .try_for_each(|leased| work.start(RowId(leased.ticket.0), leased.attempt).map(drop))
-        });
-        match begun {
-            Ok(()) => self.written += TRANSACTION_BYTES + CHANGE_BYTES * leased.len() as u64,
-            // On a full disk what is journaled goes on; that these attempts began is then not on record.
-            Err(JournalError::Full { .. }) if !self.settings.at_most_once => {}
-            // Another program is done soon, and an attempt that must not be repeated begins only on record.
-            Err(error) if is_passing(&error) => {
-                for leased in leased {
-                    self.shelf.retry(leased.ticket, now + BLOCKED_PAUSE);
-                }
-                self.lease = Some((limit, reply));
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        }
-        if leased.is_empty() {
-            self.lease = Some((limit, reply));
-        } else if let Err(unsent) = reply.send(Ok(leased)) {
-            // Nobody waits any more: their attempts have not begun after all, and the file has to know.
-            let leased = unsent.unwrap_or_default();
-            self.returned
-                .extend(leased.into_iter().map(|leased| leased.ticket));
-        }
-        Ok(())
-    }
-
-    /// Reads the updates that are not in memory. A damaged row is set aside and reported; it holds up nobody.
-    fn read_back(&mut self, leases: Vec<Lease>) -> Result<Vec<Leased>, JournalError> {
-        let missing: Vec<RowId> = leases
-            .iter()
-            .filter(|lease| lease.update.is_none())
-            .map(|lease| RowId(lease.ticket.0))
-            .collect();
-        let mut found = std::collections::HashMap::new();
-        if !missing.is_empty() {
-            for loaded in self.store.load(&missing)? {
-                match loaded {
-                    Loaded::Intact(stored) => {
-                        let millis = u64::try_from(stored.received_at.0).unwrap_or(0);
-                        let received = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-                        found.insert(
-                            Ticket(stored.entry.row.0),
-                            stored.update.with_received_at(received),
-                        );
-                    }
-                    Loaded::Damaged(damaged) => {
-                        let wall = Timestamp::now();
-                        tracing::error!(row = damaged.row.0, damage = %damaged.damage,
-                            "journaled update is damaged, set aside");
-                        let moved = self
-                            .store
-                            .transaction(Durability::Power, |work| work.set_aside(damaged, wall));
-                        match moved {
-                            // Where it cannot be moved now, the next start finds it again.
-                            Err(error) if !is_passing(&error) => return Err(error),
-                            _ => {}
-                        }
-                    }
-                    Loaded::Missing(row) => {
-                        tracing::error!(row = row.0, "journaled update is gone from the file");
-                    }
-                }
-            }
-        }
-        let mut leased = Vec::with_capacity(leases.len());
-        for lease in leases {
-            let Some(update) = lease.update.or_else(|| found.remove(&lease.ticket)) else {
-                self.shelf.finish(lease.ticket);
-                continue;
-            };
-            let Lease {
-                ticket,
-                lane,
-                attempt,
-                waits,
-                ..
-            } = lease;
-            leased.push(Leased {
-                ticket,
-                lane,
-                update,
-                attempt,
-                waits,
-            });
-        }
-        Ok(leased)
-    }
-
-    /// Keeps the file small. Done between the orders, so that nobody waits for it in front of an fsync.
-    fn maintain(&mut self, now: Instant) -> Result<(), JournalError> {
-        let due = now.saturating_duration_since(self.maintained) >= IDLE;
-        if self.blocked.is_some() || !(due || self.written >= CHECKPOINT_AT) {
-            return Ok(());
-        }
-        self.written = 0;
-        let kept_small = self.keep_small(due.then_some(now));
-        match kept_small {
-            // The next time will do.
-            Err(error) if is_passing(&error) => Ok(()),
-            result => result,
-        }
-    }
-
-    fn keep_small(&mut self, due: Option<Instant>) -> Result<(), JournalError> {
-        if let Some(now) = due {
-            self.maintained = now;
-            let wall = Timestamp::now();
-            let pruned = self
-                .store
-                .transaction(Durability::Kill, |work| work.prune(wall))
-                .and_then(|_| self.store.compact(COMPACT_PAGES));
-            match pruned {
-                Ok(_) | Err(JournalError::Busy { .. } | JournalError::Full { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.store.checkpoint(CheckpointMode::Passive)?;
-        Ok(())
     }
 }
 
