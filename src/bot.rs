@@ -1,46 +1,25 @@
 //! Putting a bot together and starting it.
 
-use std::{env, future::Future, io, path::PathBuf, sync::mpsc, thread, time::Duration};
+mod environment;
+mod keeping;
+mod start;
 
-#[cfg(feature = "journal")]
-use actix::Actor;
+use std::{future::Future, path::PathBuf, time::Duration};
+
 use actix::Recipient;
-#[cfg(feature = "journal")]
-use actogram_actors::RetryPlace;
-use actogram_actors::{
-    Backoff, Consumer, CreditPolicy, Engine, EngineError, Lane, Placement, RetryPolicy, Source,
-};
+use actogram_actors::{Backoff, Lane, Placement, RetryPolicy};
 
-#[cfg(feature = "journal")]
-use crate::queue::{InHand, Intake, Journal, JournalSettings, QueuedSource};
+use self::keeping::JournalSetting;
 use crate::{
-    api::{Api, ApiConfig, Server, Token, Transport},
-    backing::Backing,
-    error::{ConfigError, Error},
-    handle::BotHandle,
+    api::{ApiConfig, Server, Token},
+    error::ConfigError,
     handler::{Handler, HandlerFactory},
     incoming::{IncomingUpdate, RecipientFactory},
-    report::BotReport,
-    source::{PollingMonitor, PollingSettings, PollingSource},
+    source::PollingSettings,
     staleness::MaxAges,
     update::{Update, UpdateKind},
-    worker::{DeadUpdate, ErrorHook, WorkerFactory},
+    worker::{DeadUpdate, ErrorHook},
 };
-
-/// Environment variable with the token.
-const TOKEN_VARIABLE: &str = "TELEGRAM_BOT_TOKEN";
-
-/// Environment variable with the root of the Bot API server.
-const SERVER_VARIABLE: &str = "TELEGRAM_API_URL";
-
-/// Environment variable with the path of the journal, or `off`.
-const JOURNAL_VARIABLE: &str = "ACTOGRAM_JOURNAL";
-
-/// Path of the journal when none is set.
-const DEFAULT_JOURNAL: &str = "actogram.db";
-
-/// Most updates of one batch; see <https://core.telegram.org/bots/api#getupdates>.
-const BATCH: usize = 100;
 
 /// How often a journaled update may be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -134,8 +113,8 @@ impl Bot {
     /// path, or `off` for [`direct`](Self::direct)).
     pub fn from_env() -> Self {
         Self {
-            journal: journal_from_env(),
-            ..Self::with_config(config_from_env())
+            journal: environment::journal(),
+            ..Self::with_config(environment::api())
         }
     }
 
@@ -324,284 +303,5 @@ impl Bot {
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.drain_deadline = deadline;
         self
-    }
-
-    /// Runs the bot until it is told to stop by SIGTERM, SIGINT or a handler, and returns how it stopped.
-    ///
-    /// The first signal drains and stops, the second stops without waiting, the third kills the process. The report can
-    /// be returned from `main`, where it sets the exit code. Dropping the future does not stop the bot.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start), and [`Error::PollingFailed`] when updates can no longer be had.
-    pub async fn run(self) -> Result<BotReport, Error> {
-        self.begin(true).await?.wait().await
-    }
-
-    /// Starts the bot on this thread's actix system, for an application that lives there already (`#[actix::main]`,
-    /// `#[actix_web::main]`), and returns its handle. Takes no signals: stop it with
-    /// [`BotHandle::shutdown`] before the application ends.
-    ///
-    /// # Errors
-    ///
-    /// Returns the first missing or wrong setting, [`EngineError::NoSystem`] outside an actix system (use
-    /// [`spawn`](Self::spawn) there), [`EngineError::FactoryPanicked`] when a handler could not be built. The token
-    /// is not checked with the server.
-    pub async fn start(self) -> Result<BotHandle, Error> {
-        self.begin(false).await
-    }
-
-    /// Starts the bot on a thread of its own with an actix system of its own, for applications that have none
-    /// (`#[tokio::main]`, plain threads), and returns its handle, which works from anywhere. Takes no signals.
-    ///
-    /// Blocks until the workers have started: a few milliseconds, no network. The thread ends when the bot has stopped.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start), and [`Error::Thread`].
-    pub fn spawn(self) -> Result<BotHandle, Error> {
-        let (give, take) = mpsc::sync_channel(1);
-        let body = move || {
-            actix_rt::System::new().block_on(async move {
-                let started = self.begin(false).await;
-                let handle = started.as_ref().ok().cloned();
-                // Whoever spawned us waits for this; if it is gone, the bot is of use all the same.
-                let _ = give.send(started);
-                if let Some(handle) = handle {
-                    // The report reaches every handle by itself.
-                    let _ = handle.wait().await;
-                }
-            });
-        };
-        thread::Builder::new()
-            .name("actogram".to_owned())
-            .spawn(body)
-            .map_err(Error::Thread)?;
-        take.recv()
-            .map_err(|_ended| Error::Thread(io::Error::other("the thread ended while it started the bot")))?
-    }
-
-    async fn begin(self, take_signals: bool) -> Result<BotHandle, Error> {
-        let Self {
-            api,
-            handlers,
-            on_error,
-            polling,
-            poll_backoff,
-            journal,
-            delivery,
-            max_ages,
-            placement,
-            concurrency,
-            retry,
-            handler_timeout,
-            drain_deadline,
-        } = self;
-        let config = api?;
-        let journal = journal?;
-        let handlers = handlers.ok_or(ConfigError::NoHandlers)?;
-        check(&polling)?;
-        if actix_rt::System::try_current().is_none() {
-            return Err(EngineError::NoSystem.into());
-        }
-
-        let monitor = PollingMonitor::default();
-        // A client of its own: sending can never starve polling of connections.
-        let source = PollingSource::new(Transport::new(&config), polling, monitor.clone());
-        let bot_id = config.token.bot_id();
-        let kept = open(journal, delivery, bot_id).await?;
-        let api = Api::start(config);
-        let backing = kept.backing(&monitor);
-        let workers = WorkerFactory {
-            handlers,
-            api: api.clone(),
-            on_error,
-            max_ages,
-            backing: backing.clone(),
-        };
-        let settings = EngineSettings {
-            placement,
-            concurrency,
-            handler_timeout,
-            drain_deadline,
-            take_signals,
-        };
-        let engine = match kept {
-            Kept::AtServer => {
-                let engine = Engine::new(source, move || workers.build())
-                    .credit(CreditPolicy::Lockstep(BATCH))
-                    .retry(retry.unwrap_or_else(RetryPolicy::quick))
-                    .backoff(poll_backoff);
-                settings.apply(engine).start().await
-            }
-            #[cfg(feature = "journal")]
-            Kept::InJournal { journal, in_hand } => {
-                let intake = Intake::new(journal.clone()).start();
-                let retry = match delivery {
-                    Delivery::AtLeastOnce => retry.unwrap_or_else(RetryPolicy::patient),
-                    Delivery::AtMostOnce => RetryPolicy::never().max_waits(0),
-                };
-                let engine = Engine::new(QueuedSource::new(journal, in_hand), move || workers.build())
-                    // Only what may run now is taken from the journal; the rest waits there.
-                    .credit(CreditPolicy::Window(concurrency.max(1)))
-                    .retry(retry)
-                    .retry_place(RetryPlace::Source)
-                    .fed_by(source, intake.recipient(), poll_backoff);
-                settings.apply(engine).start().await
-            }
-        };
-        let engine = match engine {
-            Ok(engine) => engine,
-            Err(error) => {
-                backing.close().await;
-                return Err(error.into());
-            }
-        };
-        tracing::info!(bot_id, "started");
-        Ok(BotHandle::new(engine, api, monitor, backing))
-    }
-}
-
-/// Where updates are kept until they are handled, as it was set.
-#[derive(Debug, Clone)]
-enum JournalSetting {
-    Off,
-    At(PathBuf),
-}
-
-impl Default for JournalSetting {
-    fn default() -> Self {
-        if cfg!(feature = "journal") {
-            Self::At(DEFAULT_JOURNAL.into())
-        } else {
-            Self::Off
-        }
-    }
-}
-
-/// Where updates are kept until they are handled, ready for use.
-enum Kept {
-    AtServer,
-    #[cfg(feature = "journal")]
-    InJournal {
-        journal: Journal,
-        in_hand: InHand,
-    },
-}
-
-impl Kept {
-    fn backing(&self, monitor: &PollingMonitor) -> Backing {
-        match self {
-            Self::AtServer => Backing::Server(monitor.clone()),
-            #[cfg(feature = "journal")]
-            Self::InJournal { journal, in_hand } => Backing::Journal {
-                journal: journal.clone(),
-                in_hand: in_hand.clone(),
-            },
-        }
-    }
-}
-
-async fn open(setting: JournalSetting, delivery: Delivery, bot_id: u64) -> Result<Kept, Error> {
-    let JournalSetting::At(path) = setting else {
-        return match delivery {
-            Delivery::AtLeastOnce => Ok(Kept::AtServer),
-            Delivery::AtMostOnce => Err(ConfigError::NoJournal.into()),
-        };
-    };
-    #[cfg(feature = "journal")]
-    {
-        let settings = JournalSettings {
-            at_most_once: delivery == Delivery::AtMostOnce,
-            ..JournalSettings::default()
-        };
-        let journal = Journal::open(&path, bot_id, settings).await?;
-        Ok(Kept::InJournal {
-            journal,
-            in_hand: InHand::default(),
-        })
-    }
-    #[cfg(not(feature = "journal"))]
-    {
-        let _ = bot_id;
-        Err(ConfigError::NoJournalFeature { path }.into())
-    }
-}
-
-/// What both kinds of delivery have in common.
-struct EngineSettings {
-    placement: Placement,
-    concurrency: usize,
-    handler_timeout: Duration,
-    drain_deadline: Duration,
-    take_signals: bool,
-}
-
-impl EngineSettings {
-    fn apply<S, C, F>(self, engine: Engine<S, C, F>) -> Engine<S, C, F>
-    where
-        S: Source,
-        C: Consumer<S::Payload>,
-        F: Fn() -> C + Clone + Send + 'static,
-    {
-        let engine = engine
-            .placement(self.placement)
-            .concurrency(self.concurrency)
-            .handler_deadline(self.handler_timeout)
-            .drain_deadline(self.drain_deadline);
-        if self.take_signals {
-            engine.take_signals()
-        } else {
-            engine
-        }
-    }
-}
-
-fn check(polling: &PollingSettings) -> Result<(), ConfigError> {
-    let second = Duration::from_secs(1);
-    if polling.poll_timeout < second || polling.poll_timeout > PollingSettings::LONGEST_POLL {
-        return Err(ConfigError::Setting {
-            setting: "poll_timeout",
-            bound: "from 1 s to 50 s",
-        });
-    }
-    if polling.watchdog < polling.poll_timeout + PollingSettings::MARGIN {
-        return Err(ConfigError::Setting {
-            setting: "poll_watchdog",
-            bound: "at least the poll timeout plus 10 s",
-        });
-    }
-    Ok(())
-}
-
-fn journal_from_env() -> Result<JournalSetting, ConfigError> {
-    Ok(match variable(JOURNAL_VARIABLE)? {
-        None => JournalSetting::default(),
-        Some(off) if off == "off" => JournalSetting::Off,
-        Some(path) => JournalSetting::At(path.into()),
-    })
-}
-
-fn config_from_env() -> Result<ApiConfig, ConfigError> {
-    let token = variable(TOKEN_VARIABLE)?.ok_or(ConfigError::MissingToken {
-        variable: TOKEN_VARIABLE,
-    })?;
-    let config = ApiConfig::new(Token::parse(&token).map_err(ConfigError::Token)?);
-    Ok(match variable(SERVER_VARIABLE)? {
-        None => config,
-        Some(root) => config.server(Server::parse(&root).map_err(|source| ConfigError::Server {
-            variable: SERVER_VARIABLE,
-            source,
-        })?),
-    })
-}
-
-/// Returns the value of an environment variable; an empty one counts as not set.
-fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
-    match env::var(name) {
-        Ok(value) if value.trim().is_empty() => Ok(None),
-        Ok(value) => Ok(Some(value)),
-        Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(ConfigError::NotUnicode { variable: name }),
     }
 }
