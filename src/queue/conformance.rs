@@ -31,6 +31,8 @@ pub(crate) async fn exercise<B: Bench>(fresh: impl AsyncFn() -> B) {
     what_was_not_settled_survives_a_kill_and_what_was_flushed_does_not_come_back(&fresh().await).await;
     an_orderly_close_counts_no_attempt(&fresh().await).await;
     a_dead_update_never_comes_back(&fresh().await).await;
+    a_chat_with_another_id_is_one_lane_behind_what_is_on_lease(&fresh().await).await;
+    a_chat_with_another_id_stays_one_lane_after_a_kill(&fresh().await).await;
 }
 
 fn update(id: i64, chat: i64) -> (Lane, Update) {
@@ -189,5 +191,70 @@ async fn a_dead_update_never_comes_back<B: Bench>(bench: &B) {
     bench.kill(queue).await;
     let queue = bench.open().await;
     assert_eq!(ids(&lease(&queue, 10).await), [2]);
+    bench.close(queue).await;
+}
+
+/// The service message in the group that ends.
+fn migration(id: i64, from: i64, to: i64) -> (Lane, Update) {
+    let raw =
+        format!(r#"{{"update_id":{id},"message":{{"chat":{{"id":{from}}},"migrate_to_chat_id":{to}}}}}"#);
+    let update = Update::from_json(&raw).unwrap();
+    (update.lane().clone(), update)
+}
+
+/// Leases and ends one after the other, as long as there is just one, and returns the ids.
+async fn one_by_one<Q: Queue>(queue: &Q) -> Vec<i64> {
+    let mut all = Vec::new();
+    loop {
+        let leased = lease(queue, 10).await;
+        let [one] = &*leased else {
+            assert!(leased.is_empty(), "{:?} run at once", ids(&leased));
+            return all;
+        };
+        assert_eq!(one.lane.as_str(), "chat:-1007");
+        all.push(one.update.id());
+        settle(queue, one.ticket, Verdict::Finished);
+    }
+}
+
+async fn a_chat_with_another_id_is_one_lane_behind_what_is_on_lease<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    queue
+        .push(vec![update(1, -7), update(2, -1007), update(3, -7)])
+        .await
+        .unwrap();
+    let running = lease(&queue, 10).await;
+    assert_eq!(ids(&running), [1, 2]);
+
+    queue
+        .push(vec![update(4, -1007), migration(5, -7, -1007), update(6, -7)])
+        .await
+        .unwrap();
+
+    assert!(lease(&queue, 10).await.is_empty());
+    settle(&queue, running[1].ticket, Verdict::Finished);
+    assert!(lease(&queue, 10).await.is_empty(), "the old lane still runs");
+    settle(&queue, running[0].ticket, Verdict::Finished);
+    assert_eq!(one_by_one(&queue).await, [3, 4, 5, 6]);
+    bench.close(queue).await;
+}
+
+async fn a_chat_with_another_id_stays_one_lane_after_a_kill<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    queue
+        .push(vec![update(1, -7), update(2, -1007), update(3, -7)])
+        .await
+        .unwrap();
+    lease(&queue, 10).await;
+    queue.push(vec![migration(4, -7, -1007)]).await.unwrap();
+
+    bench.kill(queue).await;
+    let queue = bench.open().await;
+    queue
+        .push(vec![update(5, -7), update(6, -1007), update(7, -7)])
+        .await
+        .unwrap();
+
+    assert_eq!(one_by_one(&queue).await, [1, 2, 3, 4, 5, 6, 7]);
     bench.close(queue).await;
 }

@@ -35,6 +35,9 @@ pub(crate) use self::{
 /// 1. What was [pushed](Self::push) successfully survives a power cut, and is leased until it is settled.
 /// 2. Of each lane only the oldest update is on lease, and the next one only after that is settled: the order of a lane
 ///    holds through failures and restarts. Lanes take turns.
+///    The lanes of a group and of the supergroup it becomes are one from the push of the service message on, in order of
+///    arrival, also for what is pushed in the old lane later. What is on lease in both ends before anything else of them
+///    is leased.
 /// 3. That an attempt begins is on record before [`lease`](Self::lease) gives the update out, and that it ended after
 ///    [`flush`](Self::flush) at the latest. What was on lease when the process was killed is leased again.
 pub(crate) trait Queue: Clone + Unpin + 'static {

@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::{monitor::PollingMonitor, watchdog::Watchdog};
 use crate::{
     api::{Answer, ApiError, RequestBody, Transport, read_response},
+    lane::MovedLanes,
     update::{BatchError, Update, UpdateKind, split},
 };
 
@@ -153,6 +154,7 @@ pub(crate) struct PollingSource {
     watchdog: RefCell<Watchdog>,
     last_seq: Cell<u64>,
     last_id: Cell<Option<i64>>,
+    moved: RefCell<MovedLanes>,
     /// Sent with each call until one has succeeded; the server remembers it from then on.
     allowed_updates_due: Cell<bool>,
     /// End of the wait that the server asked for last. The engine obeys it between polls; a commit comes at any time.
@@ -167,6 +169,7 @@ impl PollingSource {
             watchdog: RefCell::new(Watchdog::new(settings.watchdog)),
             last_seq: Cell::new(0),
             last_id: Cell::new(None),
+            moved: RefCell::default(),
             allowed_updates_due: Cell::new(settings.allowed_updates.is_some()),
             flood_wait_until: Cell::new(None),
             settings,
@@ -327,7 +330,7 @@ impl PollingSource {
     fn take_apart(&self, answer: &Answer) -> Result<Vec<Delivery<Update>>, PollingError> {
         let raws = split(answer.result_text()).map_err(PollingError::Batch)?;
         let found = raws.len();
-        let mut deliveries = Vec::with_capacity(found);
+        let mut updates = Vec::with_capacity(found);
         for raw in raws {
             let update = match Update::from_raw(raw) {
                 Ok(update) => update,
@@ -338,7 +341,17 @@ impl PollingSource {
                 }
             };
             self.note_jump(update.id());
+            if let Some((from, to)) = update.moves_lane() {
+                self.moved.borrow_mut().note(&from, &to);
+            }
+            updates.push(update);
+        }
+        let mut deliveries = Vec::with_capacity(updates.len());
+        for update in updates {
             let lane = self.lane(&update);
+            // Without a journal nothing of an earlier batch is left, so this alone makes the two lanes of a group that
+            // became a supergroup one.
+            let lane = self.moved.borrow().find(&lane).clone();
             let seq = Seq(self.last_seq.get() + 1);
             self.last_seq.set(seq.0);
             self.monitor.lock().book.give(seq, update.id());

@@ -28,6 +28,7 @@ use super::{
     shelf::{Shelf, Slot},
 };
 use crate::{
+    lane::MovedLanes,
     queue::{
         Leased, Pushed, QueueError, Settlement, Ticket, Verdict,
         store::{
@@ -104,6 +105,8 @@ pub(super) struct Writer {
     bot: u64,
     settings: JournalSettings,
     shelf: Shelf,
+    /// As the file has them.
+    moved: MovedLanes,
     pushes: Vec<Push>,
     settlements: Vec<Settlement>,
     acknowledgements: Vec<(Ticket, Reply<()>)>,
@@ -137,6 +140,7 @@ impl Writer {
             bot,
             settings,
             shelf: Shelf::new(settings.cached_bytes),
+            moved: MovedLanes::default(),
             pushes: Vec::new(),
             settlements: Vec::new(),
             acknowledgements: Vec::new(),
@@ -294,7 +298,7 @@ impl Writer {
         } else {
             Durability::Kill
         };
-        let (changed, rows) = self.store.transaction(durability, |work| {
+        let (changed, rows, moves) = self.store.transaction(durability, |work| {
             let mut changed = false;
             for ticket in &acknowledged {
                 changed |= work.finish(RowId(ticket.0))?;
@@ -328,8 +332,9 @@ impl Writer {
                 )
             };
             let rows = pushes.iter().map(push).collect::<Result<Vec<_>, _>>()?;
-            changed |= rows.iter().flatten().any(Option::is_some);
-            Ok((changed, rows))
+            let moves = std::mem::take(&mut work.moves);
+            changed |= rows.iter().flatten().any(Option::is_some) || !moves.is_empty();
+            Ok((changed, rows, moves))
         })?;
         if changed {
             self.unsynced = !durable;
@@ -352,11 +357,16 @@ impl Writer {
             }
         }
         for ticket in self.returned.drain(..) {
-            self.shelf.retry(ticket, now);
+            self.shelf.give_back(ticket, now);
         }
         for (_, reply) in self.acknowledgements.drain(..) {
             // Whoever stopped waiting does not need the answer; the same holds for the replies below.
             let _ = reply.send(Ok(()));
+        }
+        for (from, to) in moves {
+            tracing::info!(%from, %to, "chat has another id, its lane moves");
+            self.moved.note(&from, &to);
+            self.shelf.move_lane(&from, &to);
         }
         if with_pushes {
             if let Some(first) = rows.iter().flatten().flatten().next() {
@@ -390,9 +400,10 @@ impl Writer {
                 attempt: 1,
                 waits: 0,
                 crashes: 0,
+                suspect: false,
                 update: Some(update),
             };
-            self.shelf.push(&lane, slot);
+            self.shelf.push(self.moved.find(&lane), slot);
         }
         let _ = push.reply.send(Ok(pushed));
     }

@@ -27,6 +27,7 @@
 mod owner;
 mod transaction;
 mod push;
+mod moved;
 mod marks;
 mod load;
 mod recover;
@@ -83,6 +84,7 @@ pub(crate) use self::{
 #[cfg(test)]
 pub(crate) use self::{
     entry::{Damage, Stored},
+    moved::MOST_MOVED,
     transaction::Work,
     verify::Finding,
 };

@@ -18,14 +18,20 @@ impl Work<'_> {
     ///
     /// `None` stands for an update that was pushed before: same bot, same `update_id`, same payload, within the dedup
     /// window. Ids alone do not count, because the server may start them anew.
+    ///
+    /// An update with which a lane ends moves the lane, and everything in it, before the first of them is appended. What
+    /// comes in a lane that was moved is appended to the one as which it goes on.
     pub(crate) fn push<'u>(
         &mut self,
         bot: u64,
-        updates: impl IntoIterator<Item = (&'u Update, &'u Lane)>,
+        updates: impl IntoIterator<Item = (&'u Update, &'u Lane), IntoIter: Clone>,
         now: Timestamp,
     ) -> Result<Vec<Option<RowId>>, JournalError> {
+        let updates = updates.into_iter();
+        for (from, to) in updates.clone().filter_map(|(update, _)| update.moves_lane()) {
+            self.move_lane(&from, &to, now)?;
+        }
         updates
-            .into_iter()
             .map(|(update, lane)| {
                 let hash = payload_hash(update.raw().as_bytes());
                 if !self.see(bot, update.id(), hash, now)? {
@@ -71,7 +77,7 @@ impl Work<'_> {
         Ok(expired == 1)
     }
 
-    /// Appends a row for a first attempt.
+    /// Appends a row for a first attempt, in the lane as which the given one goes on.
     #[expect(
         clippy::too_many_arguments,
         reason = "the columns of a row; private to two callers"
@@ -87,6 +93,13 @@ impl Work<'_> {
         raw: &str,
         errors: Option<&str>,
     ) -> Result<RowId, JournalError> {
+        // Only groups get another id, and theirs are negative.
+        let moved = if lane.starts_with("chat:-") {
+            self.moved_lane(lane)?
+        } else {
+            None
+        };
+        let lane = moved.as_deref().unwrap_or(lane);
         let seq = self.next_seq()?;
         let header = Header {
             seq,

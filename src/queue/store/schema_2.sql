@@ -1,0 +1,8 @@
+-- Lanes that go on as others, because their chat got another id.
+CREATE TABLE moved_lanes (
+    id      INTEGER PRIMARY KEY,     -- order in which they were noted
+    lane    TEXT NOT NULL UNIQUE,
+    goes_on TEXT NOT NULL,           -- as this lane, which is not in column lane
+    at      INTEGER NOT NULL,        -- ms since 1970
+    sum     INTEGER NOT NULL         -- checksum of lane and goes_on
+) STRICT
