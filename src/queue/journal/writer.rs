@@ -317,6 +317,7 @@ impl Writer {
                             attempt: slot.attempt + u32::from(*counts),
                             waits: slot.waits + u32::from(!*counts),
                             at: wall.plus(*delay),
+                            delay: *delay,
                             error: Some(error),
                         };
                         work.retry(row, &retry)?

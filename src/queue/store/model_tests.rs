@@ -152,6 +152,7 @@ impl Journal {
                     attempt: row.attempt + u32::from(*costs_attempt),
                     waits: row.waits + u32::from(!*costs_attempt),
                     at: before.now.plus(Duration::from_secs(5)),
+                    delay: Duration::from_secs(5),
                     error: Some(&error),
                 };
                 work.retry(place, &retry)

@@ -131,6 +131,11 @@ pub(super) fn recover(work: &mut Work<'_>, now: Timestamp) -> Result<Recovered, 
             entries[at].crashes += 1;
         }
     }
+    for entry in entries.iter_mut().filter(|entry| entry.retry_at > Some(now)) {
+        if let Some(at) = work.bring_forward(entry.row, now)? {
+            entry.retry_at = Some(at);
+        }
+    }
     for row in &damaged {
         work.set_aside(*row, now)?;
     }

@@ -1,3 +1,7 @@
+-- How long after the failed attempt the next one was planned, in ms: a bound for retry_at that no clock can move. It is not
+-- under the check of the marks; it can only make an attempt come sooner.
+ALTER TABLE updates ADD COLUMN retry_delay INTEGER;
+
 -- Lanes that go on as others, because their chat got another id.
 CREATE TABLE moved_lanes (
     id      INTEGER PRIMARY KEY,     -- order in which they were noted
