@@ -30,6 +30,7 @@ pub(crate) async fn exercise<B: Bench>(fresh: impl AsyncFn() -> B) {
     a_retry_comes_back_with_its_numbers_and_holds_its_lane(&fresh().await).await;
     what_was_not_settled_survives_a_kill_and_what_was_flushed_does_not_come_back(&fresh().await).await;
     an_orderly_close_counts_no_attempt(&fresh().await).await;
+    a_kill_is_counted_apart_from_the_attempts_that_failed(&fresh().await).await;
     a_dead_update_never_comes_back(&fresh().await).await;
     a_chat_with_another_id_is_one_lane_behind_what_is_on_lease(&fresh().await).await;
     a_chat_with_another_id_stays_one_lane_after_a_kill(&fresh().await).await;
@@ -172,6 +173,31 @@ async fn an_orderly_close_counts_no_attempt<B: Bench>(bench: &B) {
     }
 
     assert_eq!(lease(&queue, 10).await[0].attempt, 1);
+    bench.close(queue).await;
+}
+
+async fn a_kill_is_counted_apart_from_the_attempts_that_failed<B: Bench>(bench: &B) {
+    let mut queue = bench.open().await;
+    queue.push(vec![update(1, 10)]).await.unwrap();
+    let mut numbers = Vec::new();
+    for fails in [false, true, false, true, false] {
+        let leased = lease(&queue, 10).await;
+        numbers.push((leased[0].attempt, leased[0].crashes));
+        if fails {
+            let verdict = Verdict::Retry {
+                delay: Duration::ZERO,
+                counts: true,
+                error: "failed".to_owned(),
+            };
+            settle(&queue, leased[0].ticket, verdict);
+        } else {
+            bench.kill(queue).await;
+            queue = bench.open().await;
+        }
+    }
+
+    assert_eq!(numbers, [(1, 0), (1, 1), (2, 1), (2, 2), (3, 2)]);
+    assert_eq!(lease(&queue, 10).await[0].crashes, 3);
     bench.close(queue).await;
 }
 

@@ -94,8 +94,11 @@ pub(crate) struct Leased {
     pub(crate) ticket: Ticket,
     pub(crate) lane: Lane,
     pub(crate) update: Update,
-    /// Number of this attempt, counted from 1.
+    /// Number of this attempt, counted from 1, without those that the death of the process cut off: they use up nothing
+    /// of the retry schedule.
     pub(crate) attempt: u32,
+    /// How many attempts the death of the process cut off.
+    pub(crate) crashes: u32,
     /// How often the handler has asked to wait so far.
     pub(crate) waits: u32,
 }

@@ -116,6 +116,7 @@ impl Shelf {
                 ticket: slot.ticket,
                 lane: lane.clone(),
                 attempt: slot.attempt,
+                crashes: slot.crashes,
                 waits: slot.waits,
                 update: slot.update.take(),
             });
@@ -206,6 +207,7 @@ pub(super) struct Lease {
     pub(super) ticket: Ticket,
     pub(super) lane: Lane,
     pub(super) attempt: u32,
+    pub(super) crashes: u32,
     pub(super) waits: u32,
     /// The update, when it was in memory.
     pub(super) update: Option<Update>,

@@ -351,7 +351,6 @@ impl Writer {
                     if let Some(slot) = self.shelf.slot_mut(ticket) {
                         slot.attempt += u32::from(counts);
                         slot.waits += u32::from(!counts);
-                        slot.crashes = 0;
                     }
                     self.shelf.retry(ticket, now + delay);
                 }

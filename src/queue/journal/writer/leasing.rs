@@ -104,6 +104,7 @@ impl Writer {
                 ticket,
                 lane,
                 attempt,
+                crashes,
                 waits,
                 ..
             } = lease;
@@ -112,6 +113,7 @@ impl Writer {
                 lane,
                 update,
                 attempt,
+                crashes,
                 waits,
             });
         }
