@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use actogram_actors::Lane;
 
-use super::{Leased, Queue, Settlement, Ticket, Verdict};
+use super::{Leased, Queue, Seam, Settlement, Ticket, Verdict};
 use crate::update::Update;
 
 /// Makes queues that share what they keep.
@@ -30,6 +30,7 @@ pub(crate) async fn exercise<B: Bench>(fresh: impl AsyncFn() -> B) {
     a_retry_comes_back_with_its_numbers_and_holds_its_lane(&fresh().await).await;
     what_was_not_settled_survives_a_kill_and_what_was_flushed_does_not_come_back(&fresh().await).await;
     an_orderly_close_counts_no_attempt(&fresh().await).await;
+    only_the_first_new_update_of_a_run_tells_of_the_run_before(&fresh().await).await;
     a_kill_is_counted_apart_from_the_attempts_that_failed(&fresh().await).await;
     a_dead_update_never_comes_back(&fresh().await).await;
     a_chat_with_another_id_is_one_lane_behind_what_is_on_lease(&fresh().await).await;
@@ -173,6 +174,27 @@ async fn an_orderly_close_counts_no_attempt<B: Bench>(bench: &B) {
     }
 
     assert_eq!(lease(&queue, 10).await[0].attempt, 1);
+    bench.close(queue).await;
+}
+
+async fn only_the_first_new_update_of_a_run_tells_of_the_run_before<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    let fresh = queue.push(vec![update(7, 10), update(5, 10)]).await.unwrap();
+    assert_eq!(fresh.seam, None, "there was no run before");
+    assert_eq!(queue.push(vec![update(6, 10)]).await.unwrap().seam, None);
+
+    bench.kill(queue).await;
+    let queue = bench.open().await;
+    assert_eq!(queue.push(Vec::new()).await.unwrap().seam, None);
+    let told = queue.push(vec![update(9, 10), update(10, 10)]).await.unwrap();
+    assert_eq!(told.seam, Some(Seam { last: 6, first: 9 }));
+    assert_eq!(queue.push(vec![update(11, 10)]).await.unwrap().seam, None);
+
+    bench.close(queue).await;
+    let queue = bench.open().await;
+    let again = queue.push(vec![update(11, 10), update(99, 10)]).await.unwrap();
+    assert_eq!((again.seam, again.kept), (None, 1), "it goes on where it was");
+    assert_eq!(queue.push(vec![update(100, 10)]).await.unwrap().seam, None);
     bench.close(queue).await;
 }
 

@@ -82,6 +82,17 @@ pub(crate) struct Pushed {
     pub(crate) kept: usize,
     /// How many the queue has or had already.
     pub(crate) duplicates: usize,
+    /// Set once, by the first push after the queue was opened, when it begins with a new update.
+    pub(crate) seam: Option<Seam>,
+}
+
+/// The ids on both sides of a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seam {
+    /// Of the update that was kept last before.
+    pub(crate) last: i64,
+    /// Of the first new one.
+    pub(crate) first: i64,
 }
 
 /// Identity of an update in the queue.

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{monitor::PollingMonitor, watchdog::Watchdog};
+use super::{monitor::PollingMonitor, offset::is_jump, watchdog::Watchdog};
 use crate::{
     api::{Answer, ApiError, RequestBody, Transport, read_response},
     lane::MovedLanes,
@@ -45,9 +45,6 @@ const SHORTEST_EMPTY_POLL: Duration = Duration::from_secs(1);
 
 /// Time for the server to notice that a cancelled poll is over.
 const HANG_UP: Duration = Duration::from_millis(100);
-
-/// Step between two ids in a row from which on it counts as a jump.
-const LARGE_GAP: i64 = 1000;
 
 /// Time for a call that only confirms. The server holds it for 3 s when it repeats the offset of a recent poll.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(4);
@@ -309,14 +306,12 @@ impl PollingSource {
         })
     }
 
-    /// Counts and reports ids that do not follow each other. Small gaps are normal: the server drops queries that nobody
-    /// fetched in time. Large ones, and ids that go down, mean that its queue was lost or began anew.
+    /// Counts and reports ids that do not follow each other.
     fn note_jump(&self, update_id: i64) {
         let Some(last) = self.last_id.replace(Some(update_id)) else {
             return;
         };
-        let step = update_id.saturating_sub(last);
-        if !(0..=LARGE_GAP).contains(&step) {
+        if is_jump(last, update_id) {
             self.monitor.lock().counts.id_jumps += 1;
             tracing::warn!(
                 last,

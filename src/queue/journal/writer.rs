@@ -30,7 +30,7 @@ use super::{
 use crate::{
     lane::MovedLanes,
     queue::{
-        Leased, Pushed, QueueError, Settlement, Ticket, Verdict,
+        Leased, Pushed, QueueError, Seam, Settlement, Ticket, Verdict,
         store::{
             CheckpointMode, DeadReason, Durability, JournalError, Retry, RowId, StorageError, Store,
             StoreOptions, Timestamp,
@@ -105,6 +105,8 @@ pub(super) struct Writer {
     bot: u64,
     settings: JournalSettings,
     shelf: Shelf,
+    /// The id of the update that an earlier process kept last, until something was pushed.
+    last_id: Option<i64>,
     /// As the file has them.
     moved: MovedLanes,
     pushes: Vec<Push>,
@@ -135,11 +137,13 @@ impl Writer {
     ) -> Result<Self, JournalError> {
         let (wall, now) = (Timestamp::now(), Instant::now());
         let (store, recovered) = Store::open(path, options, wall)?;
+        let last_id = store.last_id(bot)?;
         let mut writer = Self {
             store,
             bot,
             settings,
             shelf: Shelf::new(settings.cached_bytes),
+            last_id,
             moved: MovedLanes::default(),
             pushes: Vec::new(),
             settlements: Vec::new(),
@@ -383,7 +387,14 @@ impl Writer {
         let mut pushed = Pushed {
             kept: 0,
             duplicates: 0,
+            seam: None,
         };
+        if let (Some((_, update)), Some(place)) = (push.updates.first(), rows.first()) {
+            // What comes again, because its confirmation was lost, is no seam: it was kept before the restart.
+            let new = place.map(|_| update.id());
+            let both = self.last_id.take().zip(new);
+            pushed.seam = both.map(|(last, first)| Seam { last, first });
+        }
         for ((lane, update), row) in push.updates.into_iter().zip(rows) {
             let Some(row) = row else {
                 pushed.duplicates += 1;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     connection,
@@ -153,6 +153,16 @@ impl Store {
     /// Returns a number that changes when another connection, such as the command line tool, has written something.
     pub(crate) fn data_version(&self) -> Result<i64, JournalError> {
         Ok(self.conn.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+    }
+
+    /// Returns the id of the update of a bot that was kept last, however long ago.
+    pub(crate) fn last_id(&self, bot: u64) -> Result<Option<i64>, JournalError> {
+        let found = self
+            .conn
+            .prepare_cached("SELECT update_id FROM last_ids WHERE bot = ?1")?
+            .query_row([bot.cast_signed()], |row| row.get(0))
+            .optional()?;
+        Ok(found)
     }
 
     /// Returns what is known without looking at the rows.

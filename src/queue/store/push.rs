@@ -31,12 +31,14 @@ impl Work<'_> {
         for (from, to) in updates.clone().filter_map(|(update, _)| update.moves_lane()) {
             self.move_lane(&from, &to, now)?;
         }
-        updates
+        let mut last = None;
+        let rows: Vec<_> = updates
             .map(|(update, lane)| {
                 let hash = payload_hash(update.raw().as_bytes());
                 if !self.see(bot, update.id(), hash, now)? {
                     return Ok(None);
                 }
+                last = Some(update.id());
                 let kind = update.kind_name();
                 self.append(
                     bot,
@@ -50,7 +52,15 @@ impl Work<'_> {
                 )
                 .map(Some)
             })
-            .collect()
+            .collect::<Result<_, JournalError>>()?;
+        if let Some(last) = last {
+            self.conn
+                .prepare_cached(
+                    "INSERT INTO last_ids VALUES (?1, ?2) ON CONFLICT (bot) DO UPDATE SET update_id = ?2",
+                )?
+                .execute((bot.cast_signed(), last))?;
+        }
+        Ok(rows)
     }
 
     /// Notes the identity of an update; returns false if it was noted within the window.
@@ -199,6 +209,24 @@ mod tests {
             assert!(!stored.started && stored.errors.is_empty());
         }
         assert_eq!(store.ids(), [9, 3, 4]);
+    }
+
+    #[test]
+    fn the_id_that_was_kept_last_is_remembered_for_each_bot() {
+        let place = Place::new();
+        let mut store = place.open();
+        assert_eq!(store.last_id(BOT).unwrap(), None);
+        let batch = [update(7, 1), update(9, 1), update(8, 1)];
+        store.push_new(&batch);
+        store.push_at(&batch[..1], NOW);
+        store.push_at(&[], NOW);
+        store.run(|work| work.push(BOT + 1, [(&batch[1], batch[1].lane())], NOW));
+        drop(store);
+
+        let store = place.open();
+
+        assert_eq!(store.last_id(BOT).unwrap(), Some(8));
+        assert_eq!(store.last_id(BOT + 1).unwrap(), Some(9));
     }
 
     #[test]

@@ -100,6 +100,7 @@ mod tests {
             tables(&conn),
             [
                 "dead",
+                "last_ids",
                 "meta",
                 "moved_lanes",
                 "seen",

@@ -9,4 +9,10 @@ CREATE TABLE moved_lanes (
     goes_on TEXT NOT NULL,           -- as this lane, which is not in column lane
     at      INTEGER NOT NULL,        -- ms since 1970
     sum     INTEGER NOT NULL         -- checksum of lane and goes_on
+) STRICT;
+
+-- The id of the update that was kept last, so that a jump is noticed across a restart.
+CREATE TABLE last_ids (
+    bot       INTEGER PRIMARY KEY,
+    update_id INTEGER NOT NULL
 ) STRICT
