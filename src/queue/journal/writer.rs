@@ -32,8 +32,8 @@ use crate::{
     queue::{
         Leased, Pushed, QueueError, Seam, Settlement, Ticket, Verdict,
         store::{
-            CheckpointMode, DeadReason, Durability, JournalError, Retry, RowId, StorageError, Store,
-            StoreOptions, Timestamp,
+            CheckpointMode, DeadReason, Durability, JournalError, Retry, RowId, Store, StoreOptions,
+            Timestamp,
         },
     },
     update::Update,
@@ -269,14 +269,10 @@ impl Writer {
     }
 
     /// Tells those who wait for it that every settlement so far is durable. A transaction that changes nothing syncs
-    /// nothing, so what earlier ones have left is synced by a checkpoint.
+    /// nothing, and a checkpoint nothing that a reader keeps it from moving; so the log itself is synced.
     fn answer_flushes(&mut self) -> Result<(), JournalError> {
         if !self.flushes.is_empty() && self.unsynced {
-            if !self.store.checkpoint(CheckpointMode::Passive)?.complete {
-                return Err(JournalError::Busy {
-                    source: StorageError::Contents("a reader holds on to an old state"),
-                });
-            }
+            self.store.sync()?;
             self.unsynced = false;
         }
         for reply in self.flushes.drain(..) {

@@ -72,7 +72,7 @@ pub(crate) use self::operator::Operator;
 pub(crate) use self::{
     dead::{DeadFilter, DeadLetter, DeadReason, DeadRetry, Opened},
     entry::{DamagedRow, Durability, IndexEntry, Loaded, RowId, StoreOptions},
-    error::{JournalError, StorageError},
+    error::JournalError,
     list::Filter,
     marks::Retry,
     owner::Store,
@@ -84,6 +84,7 @@ pub(crate) use self::{
 #[cfg(test)]
 pub(crate) use self::{
     entry::{Damage, Stored},
+    error::StorageError,
     moved::MOST_MOVED,
     transaction::Work,
     verify::Finding,
