@@ -1,5 +1,5 @@
 //! An echo bot that ends its own process, at once and without a trace, when it is told `abort`: what a bug in native code
-//! does. For trying out what the journal does about it; the tests do.
+//! does. To `attempt` it answers with the number of the attempt. For trying out what the journal does about it; the tests do.
 //!
 //! `ACTOGRAM_JOURNAL=bot.db TELEGRAM_BOT_TOKEN=… cargo run --example crash_test`
 
@@ -13,6 +13,9 @@ async fn main() -> Result<BotReport, Error> {
 async fn echo_or_abort(ctx: Context) -> HandlerResult {
     match ctx.text() {
         Some("abort") => std::process::abort(),
+        Some("attempt") => {
+            ctx.reply(format!("attempt {}", ctx.attempt())).await?;
+        }
         Some(text) => {
             ctx.reply(text).await?;
         }

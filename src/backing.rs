@@ -26,6 +26,20 @@ impl Backing {
         }
     }
 
+    /// Returns how many attempts at an update that the engine was given with this seq the death of the process cut off,
+    /// as far as that is known.
+    #[cfg_attr(
+        not(feature = "journal"),
+        expect(unused_variables, reason = "only a journal knows of them")
+    )]
+    pub(crate) fn crashes(&self, seq: Seq) -> u32 {
+        match self {
+            Self::Server(_) => 0,
+            #[cfg(feature = "journal")]
+            Self::Journal { in_hand, .. } => in_hand.crashes(seq),
+        }
+    }
+
     /// Makes the end of an update durable before its handler has ended.
     #[cfg_attr(
         not(feature = "journal"),

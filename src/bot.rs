@@ -244,6 +244,11 @@ impl Bot {
 
     /// Sets how the lane of an update is chosen: updates of one lane are handled in order, one at a time. Default: the
     /// chat, else the user, else what the update is about ([`Update::lane`]).
+    ///
+    /// When a group becomes a supergroup its chat gets another id. What waits in the lane that the default gives the old
+    /// one (`chat:<id>`), and what comes in it later, then goes into the lane of the new one. Lanes with other names are
+    /// not touched: a function that names them after the chat has to treat both ids as one itself
+    /// ([`Update::moves_lane`]).
     pub fn lane_by(mut self, choose: impl Fn(&Update) -> Lane + Send + Sync + 'static) -> Self {
         self.polling.lane_by = Some(std::sync::Arc::new(choose));
         self

@@ -77,8 +77,12 @@ impl Context {
         &self.0.api
     }
 
-    /// Returns the number of this attempt, counted from 1. Above 1 an earlier attempt failed, so its effects may be
-    /// there already.
+    /// Returns the number of this attempt, counted from 1. Above 1 an earlier attempt failed, or the death of the process
+    /// cut it off (`kill -9`, a crash, a power cut), so its effects may be there already.
+    ///
+    /// Attempts that were cut off use up nothing of the [retry schedule](crate::Bot::retry). Not counted are attempts that
+    /// were told to wait ([`ApiError::FloodWait`]), those that a stop cut off at its drain deadline, and, without a
+    /// [journal](crate::Bot::journal), whatever happened before the last start.
     pub fn attempt(&self) -> u32 {
         self.0.attempt
     }

@@ -6,6 +6,10 @@ use actogram_actors::Lane;
 
 use crate::update::{Keys, UpdateKind};
 
+mod moved;
+
+pub(crate) use self::moved::MovedLanes;
+
 /// Returns the lane of an update of this kind with these keys.
 ///
 /// | lane | updates |
@@ -42,6 +46,25 @@ pub(crate) fn lane_of(kind: UpdateKind, keys: &Keys<'_>) -> Lane {
     }
 }
 
+/// Returns the lane that ends with this update and the one in which it goes on.
+///
+/// A group that becomes a supergroup gets another id. A [service message](https://core.telegram.org/bots/api#message)
+/// in each of the two names the other; either may come first, or alone.
+pub(crate) fn moved_by(kind: UpdateKind, keys: &Keys<'_>) -> Option<(Lane, Lane)> {
+    let chat = keys.chat_id?;
+    let (from, to) = match (keys.migrate_to_chat_id, keys.migrate_from_chat_id) {
+        (Some(to), _) => (chat, to),
+        (None, Some(from)) => (from, chat),
+        (None, None) => return None,
+    };
+    let own = keys.business_connection_id.is_none() && namespace(kind, keys) == CHAT;
+    // Groups have negative ids. (No other chat gets another one.)
+    (own && from != to && from < 0).then(|| [from, to].map(|chat| Lane::new(format!("{CHAT}:{chat}"))).into())
+}
+
+/// Where the chats of the bot itself have their numbers.
+const CHAT: &str = "chat";
+
 /// Where the number of a chat has its meaning.
 fn namespace(kind: UpdateKind, keys: &Keys<'_>) -> &'static str {
     match kind {
@@ -51,7 +74,7 @@ fn namespace(kind: UpdateKind, keys: &Keys<'_>) -> &'static str {
         | UpdateKind::DeletedBusinessMessages => "business:",
         UpdateKind::GuestMessage => "guest",
         _ if keys.guest_query_id.is_some() => "guest",
-        _ => "chat",
+        _ => CHAT,
     }
 }
 
@@ -87,6 +110,31 @@ mod tests {
             "chat:42"
         );
         assert_eq!(lane("inline_query", r#"{"id":"1","from":{"id":42}}"#), "user:42");
+    }
+
+    #[test]
+    fn both_service_messages_of_a_group_that_becomes_a_supergroup_say_the_same() {
+        let moves = |payload: &str| {
+            let update = Update::from_json(&format!(r#"{{"update_id":1,"message":{payload}}}"#)).unwrap();
+            update
+                .moves_lane()
+                .map(|(from, to)| (from.to_string(), to.to_string()))
+        };
+        let moved = Some(("chat:-7".to_owned(), "chat:-1007".to_owned()));
+
+        assert_eq!(moves(r#"{"chat":{"id":-7},"migrate_to_chat_id":-1007}"#), moved);
+        assert_eq!(moves(r#"{"chat":{"id":-1007},"migrate_from_chat_id":-7}"#), moved);
+        for payload in [
+            r#"{"chat":{"id":-7}}"#,
+            r#"{"migrate_to_chat_id":-1007}"#,
+            r#"{"chat":{"id":-7},"migrate_to_chat_id":-7}"#,
+            r#"{"chat":{"id":-7},"migrate_to_chat_id":"-1007"}"#,
+            r#"{"chat":{"id":7},"migrate_to_chat_id":-1007}"#,
+            r#"{"business_connection_id":"c","chat":{"id":-7},"migrate_to_chat_id":-1007}"#,
+            r#"{"guest_query_id":"q","chat":{"id":-7},"migrate_to_chat_id":-1007}"#,
+        ] {
+            assert_eq!(moves(payload), None, "{payload}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct DeadUpdate {
     pub error: String,
     /// What went wrong at the attempts before, oldest first; at most 16.
     pub history: Vec<String>,
-    /// Number of the last attempt.
+    /// Number of the last attempt, as [`Context::attempt`] gave it.
     pub attempt: u32,
     /// The handle for calls, for instance to tell the user that something went wrong.
     pub api: Api,
@@ -115,6 +115,7 @@ impl Consumer<Update> for Worker {
             );
             return Outcome::Expired;
         }
+        let attempt = attempt.saturating_add(self.backing.crashes(seq));
         let span = tracing::info_span!("update", update_id = payload.id(), %lane, attempt);
         let context = Context::of_delivery(
             Update::clone(&payload),
@@ -140,16 +141,19 @@ impl Consumer<Update> for Worker {
             history,
         } = letter;
         let update = Update::clone(&delivery.payload);
+        let attempt = delivery
+            .attempt
+            .saturating_add(self.backing.crashes(delivery.seq));
         tracing::error!(
             update_id = update.id(),
             kind = update.kind_name(),
             lane = %delivery.lane,
-            attempt = delivery.attempt,
+            attempt,
             error = cause.chain(),
             "update is given up"
         );
         if let Some(ErrorHook(hook)) = &self.on_error {
-            let (error, attempt, api) = (cause.chain(), delivery.attempt, self.api.clone());
+            let (error, api) = (cause.chain(), self.api.clone());
             hook(DeadUpdate {
                 update,
                 error,

@@ -9,9 +9,12 @@ use crate::delivery::Lane;
 
 /// Queues of jobs by lane.
 ///
-/// A lane is in one of four states: *ready* (its head may be taken), *running* (its head is out), *asleep* (its head
+/// A lane is in one of four states: *ready* (its head may be taken), *running* (a job of it is out), *asleep* (its head
 /// waits for a repetition) or gone (nothing is left in it). Only a ready lane stands in the turn queue, once, so a lane
 /// with a long backlog gets one turn per round like every other, and a waiting job occupies nothing but memory.
+///
+/// At most one job of a lane runs, with one exception: when two lanes [become one](Self::merge) and each has a running
+/// job, both go on, and nothing else of the lane runs before both have ended.
 ///
 /// ```
 /// use actogram_actors::{Lane, Lanes};
@@ -40,15 +43,49 @@ pub struct Lanes<J> {
 
 #[derive(Debug)]
 struct LaneQueue<J> {
-    jobs: VecDeque<J>,
-    state: State,
+    jobs: VecDeque<Entry<J>>,
+    running: usize,
+    stand: Stand,
+}
+
+#[derive(Debug)]
+struct Entry<J> {
+    job: J,
+    phase: Phase,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Ready,
+enum Phase {
+    Waiting,
     Running,
+    /// Waits for this time once it is the head.
+    Until(Instant),
+}
+
+/// Where a lane stands: while a job of it runs nowhere, else where its head says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    Nowhere,
+    Turns,
     Asleep((Instant, u64)),
+}
+
+impl<J> Default for LaneQueue<J> {
+    fn default() -> Self {
+        Self {
+            jobs: VecDeque::new(),
+            running: 0,
+            stand: Stand::Nowhere,
+        }
+    }
+}
+
+impl<J> LaneQueue<J> {
+    /// Returns the place of the first running job that `is` chooses.
+    fn running(&self, is: impl Fn(&J) -> bool) -> Option<usize> {
+        let chosen = |entry: &Entry<J>| entry.phase == Phase::Running && is(&entry.job);
+        self.jobs.iter().position(chosen)
+    }
 }
 
 /// How many lanes and jobs there are, by state.
@@ -80,36 +117,104 @@ impl<J> Default for Lanes<J> {
 impl<J> Lanes<J> {
     /// Puts a job at the end of its lane.
     pub fn push(&mut self, lane: &Lane, job: J) {
-        self.jobs += 1;
-        if let Some(queue) = self.lanes.get_mut(lane) {
-            queue.jobs.push_back(job);
-            return;
-        }
-        self.lanes.insert(
-            lane.clone(),
-            LaneQueue {
-                jobs: VecDeque::from([job]),
-                state: State::Ready,
-            },
-        );
-        self.turns.push_back(lane.clone());
+        self.push_entry(lane, job, Phase::Waiting);
     }
 
-    /// Puts a job at the end of its lane; when it is the head, the lane sleeps until `until`.
+    /// Puts a job at the end of its lane; once it is the head, the lane sleeps until `until`.
     pub fn push_asleep(&mut self, lane: &Lane, job: J, until: Instant) {
-        if self.lanes.contains_key(lane) {
-            self.push(lane, job);
+        self.push_entry(lane, job, Phase::Until(until));
+    }
+
+    fn push_entry(&mut self, lane: &Lane, job: J, phase: Phase) {
+        self.jobs += 1;
+        let entry = Entry { job, phase };
+        if let Some(queue) = self.lanes.get_mut(lane) {
+            queue.jobs.push_back(entry);
             return;
         }
-        self.sleepers += 1;
-        let key = (until, self.sleepers);
-        self.jobs += 1;
-        self.asleep.insert(key, lane.clone());
         let queue = LaneQueue {
-            jobs: VecDeque::from([job]),
-            state: State::Asleep(key),
+            jobs: VecDeque::from([entry]),
+            ..LaneQueue::default()
         };
         self.lanes.insert(lane.clone(), queue);
+        self.line_up(lane);
+    }
+
+    /// Makes two lanes one: everything of `from` moves into `to`, sorted in among what is there by `before`, which says
+    /// whether its first argument comes first. Both lanes have to be in that order. What is running goes on, what
+    /// sleeps keeps its time. Returns whether there was anything to move.
+    pub fn merge(&mut self, from: &Lane, to: &Lane, before: impl Fn(&J, &J) -> bool) -> bool {
+        if from == to {
+            return false;
+        }
+        let Some(moved) = self.lanes.remove(from) else {
+            return false;
+        };
+        self.step_out(from, moved.stand);
+        let mut queue = self.lanes.remove(to).unwrap_or_default();
+        self.step_out(to, queue.stand);
+        let mut jobs = VecDeque::with_capacity(queue.jobs.len() + moved.jobs.len());
+        for entry in moved.jobs {
+            while queue
+                .jobs
+                .front()
+                .is_some_and(|other| before(&other.job, &entry.job))
+            {
+                jobs.extend(queue.jobs.pop_front());
+            }
+            jobs.push_back(entry);
+        }
+        jobs.append(&mut queue.jobs);
+        let queue = LaneQueue {
+            jobs,
+            running: queue.running + moved.running,
+            stand: Stand::Nowhere,
+        };
+        self.lanes.insert(to.clone(), queue);
+        self.line_up(to);
+        true
+    }
+
+    /// Puts a lane that stands nowhere where it belongs, or forgets it when it is empty.
+    fn line_up(&mut self, lane: &Lane) {
+        let Some(queue) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        if queue.running > 0 {
+            return;
+        }
+        match queue.jobs.front().map(|entry| entry.phase) {
+            None => {
+                self.lanes.remove(lane);
+            }
+            Some(Phase::Until(until)) => {
+                self.sleepers += 1;
+                let key = (until, self.sleepers);
+                queue.stand = Stand::Asleep(key);
+                self.asleep.insert(key, lane.clone());
+            }
+            Some(Phase::Waiting | Phase::Running) => {
+                queue.stand = Stand::Turns;
+                self.turns.push_back(lane.clone());
+            }
+        }
+    }
+
+    /// Takes a lane away from where it stands.
+    fn step_out(&mut self, lane: &Lane, stand: Stand) {
+        match stand {
+            Stand::Nowhere => {}
+            Stand::Turns => self.turns.retain(|other| other != lane),
+            Stand::Asleep(key) => {
+                self.asleep.remove(&key);
+            }
+        }
+    }
+
+    /// Returns the job that [`take`](Self::take) would give out.
+    pub fn peek(&self) -> Option<&J> {
+        let queue = self.lanes.get(self.turns.front()?)?;
+        queue.jobs.front().map(|entry| &entry.job)
     }
 
     /// Takes the turn of the next ready lane: its head now runs. The head stays in the lane until
@@ -118,74 +223,86 @@ impl<J> Lanes<J> {
         let lane = self.turns.pop_front()?;
         let queue = self.lanes.get_mut(&lane)?;
         debug_assert_eq!(
-            queue.state,
-            State::Ready,
+            (queue.stand, queue.running),
+            (Stand::Turns, 0),
             "only ready lanes stand in the turn queue"
         );
-        queue.state = State::Running;
+        let entry = queue.jobs.front_mut()?;
+        entry.phase = Phase::Running;
+        queue.stand = Stand::Nowhere;
+        queue.running = 1;
         self.running += 1;
-        queue.jobs.front_mut().map(|job| (lane, job))
+        Some((lane, &mut entry.job))
     }
 
-    /// Returns the running head of a lane.
+    /// Returns the running job of a lane, the first one if there are two.
     pub fn running_head(&mut self, lane: &Lane) -> Option<&mut J> {
+        self.running_one_mut(lane, |_| true)
+    }
+
+    /// Returns the running job of a lane that `is` chooses.
+    pub fn running_one(&self, lane: &Lane, is: impl Fn(&J) -> bool) -> Option<&J> {
+        let queue = self.lanes.get(lane)?;
+        let place = queue.running(is)?;
+        queue.jobs.get(place).map(|entry| &entry.job)
+    }
+
+    /// As [`running_one`](Self::running_one), to change it.
+    pub fn running_one_mut(&mut self, lane: &Lane, is: impl Fn(&J) -> bool) -> Option<&mut J> {
         let queue = self.lanes.get_mut(lane)?;
-        if queue.state == State::Running {
-            queue.jobs.front_mut()
-        } else {
-            None
-        }
+        let place = queue.running(is)?;
+        queue.jobs.get_mut(place).map(|entry| &mut entry.job)
     }
 
-    /// Returns the head of a lane, whatever its state.
-    pub fn head(&self, lane: &Lane) -> Option<&J> {
-        self.lanes.get(lane)?.jobs.front()
-    }
-
-    /// Ends the running head of a lane and returns it; the next job of the lane gets in line.
+    /// Ends the running job of a lane, the first one if there are two, and returns it; the next job of the lane gets in
+    /// line.
     pub fn finish(&mut self, lane: &Lane) -> Option<J> {
+        self.finish_one(lane, |_| true)
+    }
+
+    /// Ends the running job of a lane that `is` chooses and returns it.
+    pub fn finish_one(&mut self, lane: &Lane, is: impl Fn(&J) -> bool) -> Option<J> {
         let queue = self.lanes.get_mut(lane)?;
-        if queue.state != State::Running {
-            return None;
-        }
-        let job = queue.jobs.pop_front()?;
+        let place = queue.running(is)?;
+        let entry = queue.jobs.remove(place)?;
+        queue.running -= 1;
         self.running -= 1;
         self.jobs -= 1;
-        if queue.jobs.is_empty() {
-            self.lanes.remove(lane);
-        } else {
-            queue.state = State::Ready;
-            self.turns.push_back(lane.clone());
-        }
-        Some(job)
+        self.line_up(lane);
+        Some(entry.job)
     }
 
-    /// Sends the running head of a lane to sleep until `until`; the lane waits with it. Returns whether it was running.
+    /// Sends the running job of a lane to sleep until `until`; the lane waits with it. Returns whether one was running.
     pub fn sleep(&mut self, lane: &Lane, until: Instant) -> bool {
+        self.sleep_one(lane, until, |_| true)
+    }
+
+    /// As [`sleep`](Self::sleep), for the running job that `is` chooses. It keeps its place: what comes before it in a
+    /// lane that was [merged](Self::merge) runs first.
+    pub fn sleep_one(&mut self, lane: &Lane, until: Instant, is: impl Fn(&J) -> bool) -> bool {
         let Some(queue) = self.lanes.get_mut(lane) else {
             return false;
         };
-        if queue.state != State::Running {
+        let Some(entry) = queue.running(is).and_then(|place| queue.jobs.get_mut(place)) else {
             return false;
-        }
-        self.sleepers += 1;
-        let key = (until, self.sleepers);
-        queue.state = State::Asleep(key);
+        };
+        entry.phase = Phase::Until(until);
+        queue.running -= 1;
         self.running -= 1;
-        self.asleep.insert(key, lane.clone());
+        self.line_up(lane);
         true
     }
 
     /// Wakes the lanes whose time has come.
     pub fn wake(&mut self, now: Instant) {
-        while let Some(entry) = self.asleep.first_entry() {
-            if entry.key().0 > now {
+        while let Some(sleeper) = self.asleep.first_entry() {
+            if sleeper.key().0 > now {
                 return;
             }
-            let lane = entry.remove();
-            if let Some(queue) = self.lanes.get_mut(&lane) {
-                queue.state = State::Ready;
-                self.turns.push_back(lane);
+            let lane = sleeper.remove();
+            if let Some(entry) = self.lanes.get_mut(&lane).and_then(|queue| queue.jobs.front_mut()) {
+                entry.phase = Phase::Waiting;
+                self.line_up(&lane);
             }
         }
     }
@@ -195,19 +312,13 @@ impl<J> Lanes<J> {
         self.asleep.first_key_value().map(|((until, _), _)| *until)
     }
 
-    /// Empties all lanes and returns every job, the head of each lane with `true` when it was running.
+    /// Empties all lanes and returns every job, with `true` when it was running.
     pub fn abandon(&mut self) -> Vec<(J, bool)> {
         let jobs = self
             .lanes
             .drain()
-            .flat_map(|(_, queue)| {
-                let running = queue.state == State::Running;
-                queue
-                    .jobs
-                    .into_iter()
-                    .enumerate()
-                    .map(move |(index, job)| (job, running && index == 0))
-            })
+            .flat_map(|(_, queue)| queue.jobs)
+            .map(|entry| (entry.job, entry.phase == Phase::Running))
             .collect();
         *self = Self::default();
         jobs
@@ -215,7 +326,9 @@ impl<J> Lanes<J> {
 
     /// Returns every job, in no particular order.
     pub fn jobs(&self) -> impl Iterator<Item = &J> {
-        self.lanes.values().flat_map(|queue| queue.jobs.iter())
+        self.lanes
+            .values()
+            .flat_map(|queue| queue.jobs.iter().map(|entry| &entry.job))
     }
 
     /// Returns how many jobs there are in all.
@@ -245,213 +358,5 @@ impl<J> Lanes<J> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{collections::HashMap, time::Duration};
-
-    use super::*;
-
-    fn lane(key: &str) -> Lane {
-        Lane::new(key)
-    }
-
-    fn take(lanes: &mut Lanes<u32>) -> Option<u32> {
-        lanes.take().map(|(_, job)| *job)
-    }
-
-    #[test]
-    fn a_lane_gives_one_job_at_a_time_in_order() {
-        let mut lanes = Lanes::default();
-        lanes.push(&lane("a"), 1);
-        lanes.push(&lane("a"), 2);
-
-        assert_eq!(take(&mut lanes), Some(1));
-        assert_eq!(take(&mut lanes), None);
-        assert_eq!(lanes.finish(&lane("a")), Some(1));
-        assert_eq!(take(&mut lanes), Some(2));
-    }
-
-    #[test]
-    fn lanes_take_turns_whatever_their_backlog() {
-        let mut lanes = Lanes::default();
-        for job in 0..100 {
-            lanes.push(&lane("long"), job);
-        }
-        lanes.push(&lane("short"), 1000);
-
-        assert_eq!(take(&mut lanes), Some(0));
-        lanes.finish(&lane("long"));
-
-        assert_eq!(
-            take(&mut lanes),
-            Some(1000),
-            "the short lane comes before the second job of the long one"
-        );
-    }
-
-    #[test]
-    fn a_sleeping_head_holds_its_lane_and_no_other() {
-        let now = Instant::now();
-        let mut lanes = Lanes::default();
-        lanes.push(&lane("a"), 1);
-        lanes.push(&lane("a"), 2);
-        lanes.push(&lane("b"), 3);
-        take(&mut lanes);
-
-        assert!(lanes.sleep(&lane("a"), now + Duration::from_secs(5)));
-
-        assert_eq!(take(&mut lanes), Some(3));
-        lanes.wake(now + Duration::from_secs(4));
-        assert_eq!(take(&mut lanes), None);
-        assert_eq!(lanes.next_wake(), Some(now + Duration::from_secs(5)));
-        lanes.wake(now + Duration::from_secs(5));
-        assert_eq!(
-            take(&mut lanes),
-            Some(1),
-            "the head that slept runs again before those behind it"
-        );
-        assert_eq!(lanes.next_wake(), None);
-    }
-
-    #[test]
-    fn a_lane_that_begins_asleep_wakes_like_any_other() {
-        let now = Instant::now();
-        let mut lanes = Lanes::default();
-        lanes.push_asleep(&lane("a"), 1, now + Duration::from_secs(5));
-        lanes.push_asleep(&lane("a"), 2, now);
-
-        lanes.wake(now + Duration::from_secs(4));
-        assert_eq!(take(&mut lanes), None, "the second job waits behind the first");
-        assert_eq!(
-            lanes.counts(),
-            LaneCounts {
-                lanes: 1,
-                running: 0,
-                waiting: 1,
-                retrying: 1
-            }
-        );
-        lanes.wake(now + Duration::from_secs(5));
-
-        assert_eq!(take(&mut lanes), Some(1));
-    }
-
-    #[test]
-    fn lanes_that_wake_at_the_same_instant_are_all_woken() {
-        let now = Instant::now();
-        let mut lanes = Lanes::default();
-        for key in ["a", "b", "c"] {
-            lanes.push(&lane(key), 1);
-            take(&mut lanes);
-            lanes.sleep(&lane(key), now);
-        }
-
-        lanes.wake(now);
-
-        assert_eq!((0..4).filter_map(|_| take(&mut lanes)).count(), 3);
-    }
-
-    #[test]
-    fn finishing_what_does_not_run_changes_nothing() {
-        let mut lanes = Lanes::default();
-        lanes.push(&lane("a"), 1);
-
-        assert_eq!(lanes.finish(&lane("a")), None);
-        assert_eq!(lanes.finish(&lane("b")), None);
-        assert!(!lanes.sleep(&lane("a"), Instant::now()));
-
-        assert_eq!(lanes.len(), 1);
-    }
-
-    #[test]
-    fn an_empty_lane_is_forgotten() {
-        let mut lanes = Lanes::default();
-        lanes.push(&lane("a"), 1);
-        take(&mut lanes);
-        lanes.finish(&lane("a"));
-
-        assert!(lanes.is_empty());
-        assert_eq!(lanes.counts(), LaneCounts::default());
-    }
-
-    #[test]
-    fn abandoning_tells_what_was_running() {
-        let mut lanes = Lanes::default();
-        lanes.push(&lane("a"), 1);
-        lanes.push(&lane("a"), 2);
-        take(&mut lanes);
-
-        let mut jobs = lanes.abandon();
-        jobs.sort_unstable();
-
-        assert_eq!(jobs, [(1, true), (2, false)]);
-        assert!(lanes.is_empty());
-        assert_eq!(lanes.running(), 0);
-    }
-
-    /// Drives random pushes, turns, finishes, sleeps and wakes, and checks order, exclusion and the counters at each
-    /// step against a plain model.
-    #[test]
-    fn order_and_exclusion_hold_under_any_schedule() {
-        let seed = fastrand::u64(..);
-        println!("seed {seed}");
-        let mut random = fastrand::Rng::with_seed(seed);
-        for _ in 0..50 {
-            let start = Instant::now();
-            let mut now = start;
-            let mut lanes: Lanes<(u8, u32)> = Lanes::default();
-            let mut pushed: HashMap<u8, u32> = HashMap::new();
-            let mut finished: HashMap<u8, u32> = HashMap::new();
-            let mut running: Vec<u8> = Vec::new();
-            let mut steps = 0;
-            loop {
-                steps += 1;
-                let draining = steps > 400;
-                match random.u8(0..6) {
-                    0 | 1 if !draining => {
-                        let key = random.u8(0..8);
-                        let number = pushed.entry(key).or_default();
-                        lanes.push(&lane(&key.to_string()), (key, *number));
-                        *number += 1;
-                    }
-                    2 | 3 => {
-                        if let Some((key, number)) = lanes.take().map(|(_, job)| *job) {
-                            assert!(!running.contains(&key), "two jobs of lane {key} ran at once");
-                            assert_eq!(
-                                number,
-                                *finished.entry(key).or_default(),
-                                "lane {key} out of order"
-                            );
-                            running.push(key);
-                        }
-                    }
-                    4 if !running.is_empty() => {
-                        let key = running.swap_remove(random.usize(..running.len()));
-                        if random.bool() {
-                            assert!(lanes.finish(&lane(&key.to_string())).is_some());
-                            *finished.entry(key).or_default() += 1;
-                        } else {
-                            let until = now + Duration::from_secs(random.u64(0..9));
-                            assert!(lanes.sleep(&lane(&key.to_string()), until));
-                        }
-                    }
-                    _ => {
-                        now += Duration::from_secs(1);
-                        lanes.wake(now);
-                    }
-                }
-                let counts = lanes.counts();
-                assert_eq!(counts.running, running.len());
-                assert_eq!(counts.running + counts.waiting + counts.retrying, lanes.len());
-                assert_eq!(lanes.jobs().count(), lanes.len());
-                if draining && lanes.is_empty() {
-                    break;
-                }
-                assert!(steps < 200_000, "jobs were stranded: {counts:?}");
-            }
-            assert_eq!(
-                pushed,
-                finished.into_iter().filter(|(_, number)| *number > 0).collect()
-            );
-        }
-    }
-}
+#[path = "lanes_tests.rs"]
+mod tests;

@@ -139,7 +139,7 @@ impl Bot {
             }
             #[cfg(feature = "journal")]
             Kept::InJournal { journal, in_hand } => {
-                let intake = Intake::new(journal.clone()).start();
+                let intake = Intake::new(journal.clone(), monitor.clone()).start();
                 let retry = match delivery {
                     Delivery::AtLeastOnce => retry.unwrap_or_else(RetryPolicy::patient),
                     Delivery::AtMostOnce => RetryPolicy::never().max_waits(0),

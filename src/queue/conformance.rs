@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use actogram_actors::Lane;
 
-use super::{Leased, Queue, Settlement, Ticket, Verdict};
+use super::{Leased, Queue, Seam, Settlement, Ticket, Verdict};
 use crate::update::Update;
 
 /// Makes queues that share what they keep.
@@ -30,7 +30,11 @@ pub(crate) async fn exercise<B: Bench>(fresh: impl AsyncFn() -> B) {
     a_retry_comes_back_with_its_numbers_and_holds_its_lane(&fresh().await).await;
     what_was_not_settled_survives_a_kill_and_what_was_flushed_does_not_come_back(&fresh().await).await;
     an_orderly_close_counts_no_attempt(&fresh().await).await;
+    only_the_first_new_update_of_a_run_tells_of_the_run_before(&fresh().await).await;
+    a_kill_is_counted_apart_from_the_attempts_that_failed(&fresh().await).await;
     a_dead_update_never_comes_back(&fresh().await).await;
+    a_chat_with_another_id_is_one_lane_behind_what_is_on_lease(&fresh().await).await;
+    a_chat_with_another_id_stays_one_lane_after_a_kill(&fresh().await).await;
 }
 
 fn update(id: i64, chat: i64) -> (Lane, Update) {
@@ -173,6 +177,52 @@ async fn an_orderly_close_counts_no_attempt<B: Bench>(bench: &B) {
     bench.close(queue).await;
 }
 
+async fn only_the_first_new_update_of_a_run_tells_of_the_run_before<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    let fresh = queue.push(vec![update(7, 10), update(5, 10)]).await.unwrap();
+    assert_eq!(fresh.seam, None, "there was no run before");
+    assert_eq!(queue.push(vec![update(6, 10)]).await.unwrap().seam, None);
+
+    bench.kill(queue).await;
+    let queue = bench.open().await;
+    assert_eq!(queue.push(Vec::new()).await.unwrap().seam, None);
+    let told = queue.push(vec![update(9, 10), update(10, 10)]).await.unwrap();
+    assert_eq!(told.seam, Some(Seam { last: 6, first: 9 }));
+    assert_eq!(queue.push(vec![update(11, 10)]).await.unwrap().seam, None);
+
+    bench.close(queue).await;
+    let queue = bench.open().await;
+    let again = queue.push(vec![update(11, 10), update(99, 10)]).await.unwrap();
+    assert_eq!((again.seam, again.kept), (None, 1), "it goes on where it was");
+    assert_eq!(queue.push(vec![update(100, 10)]).await.unwrap().seam, None);
+    bench.close(queue).await;
+}
+
+async fn a_kill_is_counted_apart_from_the_attempts_that_failed<B: Bench>(bench: &B) {
+    let mut queue = bench.open().await;
+    queue.push(vec![update(1, 10)]).await.unwrap();
+    let mut numbers = Vec::new();
+    for fails in [false, true, false, true, false] {
+        let leased = lease(&queue, 10).await;
+        numbers.push((leased[0].attempt, leased[0].crashes));
+        if fails {
+            let verdict = Verdict::Retry {
+                delay: Duration::ZERO,
+                counts: true,
+                error: "failed".to_owned(),
+            };
+            settle(&queue, leased[0].ticket, verdict);
+        } else {
+            bench.kill(queue).await;
+            queue = bench.open().await;
+        }
+    }
+
+    assert_eq!(numbers, [(1, 0), (1, 1), (2, 1), (2, 2), (3, 2)]);
+    assert_eq!(lease(&queue, 10).await[0].crashes, 3);
+    bench.close(queue).await;
+}
+
 async fn a_dead_update_never_comes_back<B: Bench>(bench: &B) {
     let queue = bench.open().await;
     queue.push(vec![update(1, 10), update(2, 10)]).await.unwrap();
@@ -189,5 +239,70 @@ async fn a_dead_update_never_comes_back<B: Bench>(bench: &B) {
     bench.kill(queue).await;
     let queue = bench.open().await;
     assert_eq!(ids(&lease(&queue, 10).await), [2]);
+    bench.close(queue).await;
+}
+
+/// The service message in the group that ends.
+fn migration(id: i64, from: i64, to: i64) -> (Lane, Update) {
+    let raw =
+        format!(r#"{{"update_id":{id},"message":{{"chat":{{"id":{from}}},"migrate_to_chat_id":{to}}}}}"#);
+    let update = Update::from_json(&raw).unwrap();
+    (update.lane().clone(), update)
+}
+
+/// Leases and ends one after the other, as long as there is just one, and returns the ids.
+async fn one_by_one<Q: Queue>(queue: &Q) -> Vec<i64> {
+    let mut all = Vec::new();
+    loop {
+        let leased = lease(queue, 10).await;
+        let [one] = &*leased else {
+            assert!(leased.is_empty(), "{:?} run at once", ids(&leased));
+            return all;
+        };
+        assert_eq!(one.lane.as_str(), "chat:-1007");
+        all.push(one.update.id());
+        settle(queue, one.ticket, Verdict::Finished);
+    }
+}
+
+async fn a_chat_with_another_id_is_one_lane_behind_what_is_on_lease<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    queue
+        .push(vec![update(1, -7), update(2, -1007), update(3, -7)])
+        .await
+        .unwrap();
+    let running = lease(&queue, 10).await;
+    assert_eq!(ids(&running), [1, 2]);
+
+    queue
+        .push(vec![update(4, -1007), migration(5, -7, -1007), update(6, -7)])
+        .await
+        .unwrap();
+
+    assert!(lease(&queue, 10).await.is_empty());
+    settle(&queue, running[1].ticket, Verdict::Finished);
+    assert!(lease(&queue, 10).await.is_empty(), "the old lane still runs");
+    settle(&queue, running[0].ticket, Verdict::Finished);
+    assert_eq!(one_by_one(&queue).await, [3, 4, 5, 6]);
+    bench.close(queue).await;
+}
+
+async fn a_chat_with_another_id_stays_one_lane_after_a_kill<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    queue
+        .push(vec![update(1, -7), update(2, -1007), update(3, -7)])
+        .await
+        .unwrap();
+    lease(&queue, 10).await;
+    queue.push(vec![migration(4, -7, -1007)]).await.unwrap();
+
+    bench.kill(queue).await;
+    let queue = bench.open().await;
+    queue
+        .push(vec![update(5, -7), update(6, -1007), update(7, -7)])
+        .await
+        .unwrap();
+
+    assert_eq!(one_by_one(&queue).await, [1, 2, 3, 4, 5, 6, 7]);
     bench.close(queue).await;
 }

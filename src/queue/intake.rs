@@ -9,17 +9,21 @@ use std::fmt;
 use actix::{Actor, Context, ResponseFuture};
 use actogram_actors::{Closing, Credit, Delivery, DispatchBatch, Ending, Progress, Receipt, Settled};
 
-use super::Queue;
-use crate::update::Update;
+use super::{Queue, QueueError, Seam};
+use crate::{
+    source::{PollingMonitor, is_jump},
+    update::Update,
+};
 
 /// See the module's documentation.
 pub(crate) struct Intake<Q> {
     queue: Q,
+    monitor: PollingMonitor,
 }
 
 impl<Q> Intake<Q> {
-    pub(crate) fn new(queue: Q) -> Self {
-        Self { queue }
+    pub(crate) fn new(queue: Q, monitor: PollingMonitor) -> Self {
+        Self { queue, monitor }
     }
 }
 
@@ -37,9 +41,9 @@ impl<Q: Queue> actix::Handler<DispatchBatch<Update>> for Intake<Q> {
     type Result = ResponseFuture<Result<Receipt, Closing>>;
 
     fn handle(&mut self, batch: DispatchBatch<Update>, _: &mut Self::Context) -> Self::Result {
-        let queue = self.queue.clone();
+        let (queue, monitor) = (self.queue.clone(), self.monitor.clone());
         Box::pin(async move {
-            let progress = keep(&queue, batch.deliveries).await.map_err(|error| {
+            let progress = keep(&queue, &monitor, batch.deliveries).await.map_err(|error| {
                 // The other half of the engine learns of it as well, and stops with the reason.
                 tracing::error!(%error, "batch was not kept, it stays with its source");
                 Closing
@@ -55,7 +59,11 @@ impl<Q: Queue> actix::Handler<DispatchBatch<Update>> for Intake<Q> {
 }
 
 /// Makes a batch durable; from then on it has ended as far as its source is concerned.
-async fn keep<Q: Queue>(queue: &Q, deliveries: Vec<Delivery<Update>>) -> Result<Progress, super::QueueError> {
+async fn keep<Q: Queue>(
+    queue: &Q,
+    monitor: &PollingMonitor,
+    deliveries: Vec<Delivery<Update>>,
+) -> Result<Progress, QueueError> {
     let Some(last) = deliveries.last().map(|delivery| delivery.seq) else {
         return Ok(Progress::default());
     };
@@ -72,6 +80,18 @@ async fn keep<Q: Queue>(queue: &Q, deliveries: Vec<Delivery<Update>>) -> Result<
         .map(|delivery| (delivery.lane, Update::clone(&delivery.payload)))
         .collect();
     let pushed = queue.push(updates).await?;
+    // Within a run the source compares the ids; it does not know the last one of an earlier run, nor what is new.
+    if let Some(Seam { last, first }) = pushed.seam
+        && is_jump(last, first)
+    {
+        monitor.lock().counts.id_jumps += 1;
+        tracing::warn!(
+            last,
+            update_id = first,
+            "update ids jumped while the bot was down, for an unknown time; updates in between expired, were lost, or \
+             went to somebody else"
+        );
+    }
     tracing::debug!(kept = pushed.kept, duplicates = pushed.duplicates, "journaled");
     Ok(Progress {
         settled_through: Some(last),

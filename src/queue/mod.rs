@@ -35,6 +35,9 @@ pub(crate) use self::{
 /// 1. What was [pushed](Self::push) successfully survives a power cut, and is leased until it is settled.
 /// 2. Of each lane only the oldest update is on lease, and the next one only after that is settled: the order of a lane
 ///    holds through failures and restarts. Lanes take turns.
+///    The lanes of a group and of the supergroup it becomes are one from the push of the service message on, in order of
+///    arrival, also for what is pushed in the old lane later. What is on lease in both ends before anything else of them
+///    is leased.
 /// 3. That an attempt begins is on record before [`lease`](Self::lease) gives the update out, and that it ended after
 ///    [`flush`](Self::flush) at the latest. What was on lease when the process was killed is leased again.
 pub(crate) trait Queue: Clone + Unpin + 'static {
@@ -79,6 +82,17 @@ pub(crate) struct Pushed {
     pub(crate) kept: usize,
     /// How many the queue has or had already.
     pub(crate) duplicates: usize,
+    /// Set once, by the first push after the queue was opened, when it begins with a new update.
+    pub(crate) seam: Option<Seam>,
+}
+
+/// The ids on both sides of a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seam {
+    /// Of the update that was kept last before.
+    pub(crate) last: i64,
+    /// Of the first new one.
+    pub(crate) first: i64,
 }
 
 /// Identity of an update in the queue.
@@ -91,8 +105,11 @@ pub(crate) struct Leased {
     pub(crate) ticket: Ticket,
     pub(crate) lane: Lane,
     pub(crate) update: Update,
-    /// Number of this attempt, counted from 1.
+    /// Number of this attempt, counted from 1, without those that the death of the process cut off: they use up nothing
+    /// of the retry schedule.
     pub(crate) attempt: u32,
+    /// How many attempts the death of the process cut off.
+    pub(crate) crashes: u32,
     /// How often the handler has asked to wait so far.
     pub(crate) waits: u32,
 }

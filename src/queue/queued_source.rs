@@ -13,22 +13,34 @@ use crate::update::Update;
 
 /// Which updates are in the hands of the engine; cloning shares it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct InHand(Arc<Mutex<HashMap<Seq, (Ticket, i64)>>>);
+pub(crate) struct InHand(Arc<Mutex<HashMap<Seq, Given>>>);
+
+#[derive(Debug)]
+struct Given {
+    ticket: Ticket,
+    update_id: i64,
+    crashes: u32,
+}
 
 impl InHand {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Seq, (Ticket, i64)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Seq, Given>> {
         // Each entry is put in or taken out as a whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the ticket of the update that was given out with this seq.
     pub(crate) fn ticket(&self, seq: Seq) -> Option<Ticket> {
-        self.lock().get(&seq).map(|(ticket, _)| *ticket)
+        self.lock().get(&seq).map(|given| given.ticket)
     }
 
     /// Returns the id of the update that was given out with this seq.
     pub(crate) fn update_id(&self, seq: Seq) -> Option<i64> {
-        self.lock().get(&seq).map(|(_, update_id)| *update_id)
+        self.lock().get(&seq).map(|given| given.update_id)
+    }
+
+    /// Returns how many attempts at the update that was given out with this seq the death of the process cut off.
+    pub(crate) fn crashes(&self, seq: Seq) -> u32 {
+        self.lock().get(&seq).map_or(0, |given| given.crashes)
     }
 }
 
@@ -61,7 +73,12 @@ impl<Q: Queue> Source for QueuedSource<Q> {
             .map(|leased| {
                 let seq = Seq(self.last_seq.get() + 1);
                 self.last_seq.set(seq.0);
-                in_hand.insert(seq, (leased.ticket, leased.update.id()));
+                let given = Given {
+                    ticket: leased.ticket,
+                    update_id: leased.update.id(),
+                    crashes: leased.crashes,
+                };
+                in_hand.insert(seq, given);
                 let mut delivery = Delivery::new(seq, leased.lane, leased.update);
                 delivery.attempt = leased.attempt;
                 delivery.waits = leased.waits;
@@ -76,7 +93,7 @@ impl<Q: Queue> Source for QueuedSource<Q> {
             .settled
             .into_iter()
             .filter_map(|Settled { seq, ending, .. }| {
-                let (ticket, _) = in_hand.remove(&seq)?;
+                let Given { ticket, .. } = in_hand.remove(&seq)?;
                 let verdict = match ending {
                     Ending::Done => Verdict::Finished,
                     Ending::Expired => Verdict::Expired,

@@ -27,7 +27,8 @@ pub struct PollingCounts {
     pub flood_waits: u64,
     /// Times the watchdog replaced the connections, because no poll had been answered for too long.
     pub reconnects: u64,
-    /// Times the ids of updates went down, or up by more than 1,000: updates in between were never offered.
+    /// Times the ids of updates went down, or up by more than 1,000: updates in between were never offered. With a
+    /// journal also from the last update of an earlier run to the first of this one.
     pub id_jumps: u64,
     /// Elements of a batch without a usable `update_id`. They cannot be handled or confirmed; the server does not
     /// make them.

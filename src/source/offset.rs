@@ -8,6 +8,15 @@ use std::collections::VecDeque;
 
 use actogram_actors::Seq;
 
+/// Step between two ids in a row from which on it counts as a jump.
+const LARGE_GAP: i64 = 1000;
+
+/// Tells whether an id does not follow the one before it. Small gaps are normal: the server drops queries that nobody
+/// fetched in time. Large ones, and ids that go down, mean that its queue was lost or began anew.
+pub(crate) fn is_jump(last: i64, next: i64) -> bool {
+    !(0..=LARGE_GAP).contains(&next.saturating_sub(last))
+}
+
 /// Book of the updates that were handed over and are not confirmed.
 #[derive(Debug, Default)]
 pub(crate) struct OffsetBook {
@@ -145,6 +154,16 @@ mod tests {
         book.finish(Seq(2));
 
         assert!(!book.may_be_told());
+    }
+
+    #[test]
+    fn ids_that_go_down_or_far_up_are_a_jump() {
+        assert!([0, 1, 1000].into_iter().all(|step| !is_jump(5, 5 + step)));
+        assert!(
+            [4, 1006, i64::MAX, i64::MIN]
+                .into_iter()
+                .all(|next| is_jump(5, next))
+        );
     }
 
     #[test]

@@ -25,9 +25,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{monitor::PollingMonitor, watchdog::Watchdog};
+use super::{monitor::PollingMonitor, offset::is_jump, watchdog::Watchdog};
 use crate::{
     api::{Answer, ApiError, RequestBody, Transport, read_response},
+    lane::MovedLanes,
     update::{BatchError, Update, UpdateKind, split},
 };
 
@@ -44,9 +45,6 @@ const SHORTEST_EMPTY_POLL: Duration = Duration::from_secs(1);
 
 /// Time for the server to notice that a cancelled poll is over.
 const HANG_UP: Duration = Duration::from_millis(100);
-
-/// Step between two ids in a row from which on it counts as a jump.
-const LARGE_GAP: i64 = 1000;
 
 /// Time for a call that only confirms. The server holds it for 3 s when it repeats the offset of a recent poll.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(4);
@@ -153,6 +151,7 @@ pub(crate) struct PollingSource {
     watchdog: RefCell<Watchdog>,
     last_seq: Cell<u64>,
     last_id: Cell<Option<i64>>,
+    moved: RefCell<MovedLanes>,
     /// Sent with each call until one has succeeded; the server remembers it from then on.
     allowed_updates_due: Cell<bool>,
     /// End of the wait that the server asked for last. The engine obeys it between polls; a commit comes at any time.
@@ -167,6 +166,7 @@ impl PollingSource {
             watchdog: RefCell::new(Watchdog::new(settings.watchdog)),
             last_seq: Cell::new(0),
             last_id: Cell::new(None),
+            moved: RefCell::default(),
             allowed_updates_due: Cell::new(settings.allowed_updates.is_some()),
             flood_wait_until: Cell::new(None),
             settings,
@@ -306,14 +306,12 @@ impl PollingSource {
         })
     }
 
-    /// Counts and reports ids that do not follow each other. Small gaps are normal: the server drops queries that nobody
-    /// fetched in time. Large ones, and ids that go down, mean that its queue was lost or began anew.
+    /// Counts and reports ids that do not follow each other.
     fn note_jump(&self, update_id: i64) {
         let Some(last) = self.last_id.replace(Some(update_id)) else {
             return;
         };
-        let step = update_id.saturating_sub(last);
-        if !(0..=LARGE_GAP).contains(&step) {
+        if is_jump(last, update_id) {
             self.monitor.lock().counts.id_jumps += 1;
             tracing::warn!(
                 last,
@@ -327,7 +325,7 @@ impl PollingSource {
     fn take_apart(&self, answer: &Answer) -> Result<Vec<Delivery<Update>>, PollingError> {
         let raws = split(answer.result_text()).map_err(PollingError::Batch)?;
         let found = raws.len();
-        let mut deliveries = Vec::with_capacity(found);
+        let mut updates = Vec::with_capacity(found);
         for raw in raws {
             let update = match Update::from_raw(raw) {
                 Ok(update) => update,
@@ -338,7 +336,17 @@ impl PollingSource {
                 }
             };
             self.note_jump(update.id());
+            if let Some((from, to)) = update.moves_lane() {
+                self.moved.borrow_mut().note(&from, &to);
+            }
+            updates.push(update);
+        }
+        let mut deliveries = Vec::with_capacity(updates.len());
+        for update in updates {
             let lane = self.lane(&update);
+            // Without a journal nothing of an earlier batch is left, so this alone makes the two lanes of a group that
+            // became a supergroup one.
+            let lane = self.moved.borrow().find(&lane).clone();
             let seq = Seq(self.last_seq.get() + 1);
             self.last_seq.set(seq.0);
             self.monitor.lock().book.give(seq, update.id());

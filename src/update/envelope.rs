@@ -54,6 +54,12 @@ pub struct Keys<'a> {
     pub thread_id: Option<i64>,
     /// The topic of a direct messages chat.
     pub direct_messages_topic_id: Option<i64>,
+    /// In the [service message](https://core.telegram.org/bots/api#message) with which a group ends: the supergroup that
+    /// it has become, with another id.
+    pub migrate_to_chat_id: Option<i64>,
+    /// In the [service message](https://core.telegram.org/bots/api#message) with which such a supergroup begins: the
+    /// group that it was.
+    pub migrate_from_chat_id: Option<i64>,
     /// The business connection that the update is about or was received through.
     pub business_connection_id: Option<Cow<'a, str>>,
     /// The guest query to answer.
@@ -163,6 +169,8 @@ impl Keys<'_> {
             sender_chat_id: self.sender_chat_id,
             thread_id: self.thread_id,
             direct_messages_topic_id: self.direct_messages_topic_id,
+            migrate_to_chat_id: self.migrate_to_chat_id,
+            migrate_from_chat_id: self.migrate_from_chat_id,
             business_connection_id: owned(self.business_connection_id),
             guest_query_id: owned(self.guest_query_id),
             poll_id: owned(self.poll_id),
@@ -291,6 +299,30 @@ mod tests {
             }
         );
         assert_eq!(plain_message.keys, Keys::default());
+    }
+
+    #[test]
+    fn only_a_message_tells_of_a_chat_that_became_another() {
+        let ids = |text| {
+            let keys = envelope(text).keys;
+            (keys.migrate_to_chat_id, keys.migrate_from_chat_id)
+        };
+
+        assert_eq!(
+            ids(r#"{"update_id":5,"message":{"chat":{"id":-1},"migrate_to_chat_id":-1002}}"#),
+            (Some(-1002), None)
+        );
+        assert_eq!(
+            ids(r#"{"update_id":5,"message":{"chat":{"id":-1002},"migrate_from_chat_id":-1}}"#),
+            (None, Some(-1))
+        );
+        for text in [
+            r#"{"update_id":5,"message":{"chat":{"id":-1},"reply_to_message":{"migrate_to_chat_id":-1002}}}"#,
+            r#"{"update_id":5,"edited_message":{"chat":{"id":-1},"migrate_to_chat_id":-1002}}"#,
+            r#"{"update_id":5,"callback_query":{"message":{"chat":{"id":-1},"migrate_to_chat_id":-1002}}}"#,
+        ] {
+            assert_eq!(ids(text), (None, None), "{text}");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) struct Fields<'a> {
     actor_chat: Option<i64>,
     thread: Option<i64>,
     direct_messages_topic: Option<i64>,
+    migrate_to: Option<i64>,
+    migrate_from: Option<i64>,
     date: Option<i64>,
     edit_date: Option<i64>,
     boost_date: Option<i64>,
@@ -41,6 +43,8 @@ impl<'a> Fields<'a> {
                     keep(&mut self.direct_messages_topic, cursor.integer_member("topic_id"));
                 }
                 "message_thread_id" => keep(&mut self.thread, cursor.integer()),
+                "migrate_to_chat_id" => keep(&mut self.migrate_to, cursor.integer()),
+                "migrate_from_chat_id" => keep(&mut self.migrate_from, cursor.integer()),
                 "date" => keep(&mut self.date, cursor.integer()),
                 "edit_date" => keep(&mut self.edit_date, cursor.integer()),
                 "remove_date" => keep(&mut self.boost_date, cursor.integer()),
@@ -112,6 +116,8 @@ impl<'a> Fields<'a> {
             sender_chat_id: self.sender_chat.or(self.actor_chat).or(self.voter_chat),
             thread_id: self.thread,
             direct_messages_topic_id: self.direct_messages_topic,
+            migrate_to_chat_id: self.migrate_to.filter(|_| kind == UpdateKind::Message),
+            migrate_from_chat_id: self.migrate_from.filter(|_| kind == UpdateKind::Message),
             business_connection_id: self.business_connection,
             guest_query_id: self.guest_query,
             poll_id: self.poll,

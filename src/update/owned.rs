@@ -71,7 +71,8 @@ impl Update {
         self.0.unknown_name.as_deref().unwrap_or(self.0.kind.as_str())
     }
 
-    /// Returns the lane that keeps the update in order.
+    /// Returns the lane that keeps the update in order, as its kind and its keys say. What was received of a group that
+    /// became a supergroup is handled in the lane of the supergroup.
     pub fn lane(&self) -> &Lane {
         &self.0.lane
     }
@@ -114,6 +115,13 @@ impl Update {
     /// Returns [`Keys::poll_id`].
     pub fn poll_id(&self) -> Option<&str> {
         self.0.keys.poll_id.as_deref()
+    }
+
+    /// Returns the lane that ends with this update and the one as which it goes on: for the two
+    /// [service messages](https://core.telegram.org/bots/api#message) of a group that becomes a supergroup, of which either
+    /// may come first, or alone. `None` for every other update.
+    pub fn moves_lane(&self) -> Option<(Lane, Lane)> {
+        crate::lane::moved_by(self.kind(), self.keys())
     }
 
     /// Returns [`Envelope::date`]: when it happened, in Unix seconds, for kinds that say so.

@@ -4,7 +4,7 @@
 //! entry; the update itself is kept as long as the cache has room and read back from the file otherwise.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Slot {
     pub(super) attempt: u32,
     pub(super) waits: u32,
     pub(super) crashes: u32,
+    /// Whether it is suspected of ending the process; set by [`Shelf::restore`].
+    pub(super) suspect: bool,
     pub(super) update: Option<Update>,
 }
 
@@ -33,8 +35,6 @@ pub(super) struct Slot {
 pub(super) struct Shelf {
     lanes: Lanes<Slot>,
     on_lease: HashMap<Ticket, Lane>,
-    /// Suspects that have not been leased yet; they stand first in their lanes and their lanes first in turn.
-    suspects: usize,
     suspect_on_lease: bool,
     bytes: u64,
     cached: u64,
@@ -47,7 +47,6 @@ impl Shelf {
         Self {
             lanes: Lanes::default(),
             on_lease: HashMap::new(),
-            suspects: 0,
             suspect_on_lease: false,
             bytes: 0,
             cached: 0,
@@ -57,26 +56,34 @@ impl Shelf {
 
     /// Puts back what an earlier process left, in order of arrival, each with the time until its next attempt.
     pub(super) fn restore(&mut self, slots: Vec<(Lane, Slot, Duration)>, now: Instant) {
-        let suspicious = |slot: &Slot| slot.crashes >= SUSPECT;
-        // Lanes take turns in the order in which they come; those of suspects, their heads, come first.
-        let (suspects, others): (Vec<_>, Vec<_>) =
-            slots.into_iter().partition(|(_, slot, _)| suspicious(slot));
-        self.suspects = suspects.len();
-        for (lane, slot, _) in suspects {
-            self.push(&lane, slot);
+        // Lanes take turns in the order in which they come; those whose heads are suspects come first.
+        let (mut heads, mut first) = (HashSet::new(), HashSet::new());
+        for (lane, slot, _) in &slots {
+            if heads.insert(lane.clone()) && slot.crashes >= SUSPECT {
+                first.insert(lane.clone());
+            }
         }
-        for (lane, slot, delay) in others {
+        let (suspects, others): (Vec<_>, Vec<_>) =
+            slots.into_iter().partition(|(lane, ..)| first.contains(lane));
+        for (lane, mut slot, delay) in suspects.into_iter().chain(others) {
+            slot.suspect = slot.crashes >= SUSPECT;
+            let slot = self.count(slot);
             if delay.is_zero() {
-                self.push(&lane, slot);
+                self.lanes.push(&lane, slot);
             } else {
-                self.bytes += slot.bytes;
                 self.lanes.push_asleep(&lane, slot, now + delay);
             }
         }
     }
 
     /// Puts an update at the end of its lane.
-    pub(super) fn push(&mut self, lane: &Lane, mut slot: Slot) {
+    pub(super) fn push(&mut self, lane: &Lane, slot: Slot) {
+        let slot = self.count(slot);
+        self.lanes.push(lane, slot);
+    }
+
+    /// Counts the bytes of an update, and leaves it to the file if the cache is full.
+    fn count(&mut self, mut slot: Slot) -> Slot {
         self.bytes += slot.bytes;
         if slot.update.is_some() {
             if self.cached + slot.bytes > self.cache {
@@ -85,27 +92,23 @@ impl Shelf {
                 self.cached += slot.bytes;
             }
         }
-        self.lanes.push(lane, slot);
+        slot
     }
 
     /// Takes up to `limit` updates on lease.
     pub(super) fn lease(&mut self, limit: usize, now: Instant) -> Vec<Lease> {
         self.lanes.wake(now);
-        let limit = match (self.suspects, self.suspect_on_lease) {
-            (_, true) => 0,
-            (0, false) => limit,
-            // A suspect runs alone.
-            (_, false) => usize::from(self.lanes.running() == 0).min(limit),
-        };
         let mut leases = Vec::new();
-        while leases.len() < limit {
+        while leases.len() < limit && !self.suspect_on_lease {
+            // A suspect runs alone: it waits for all that run, and until it has ended nothing else begins.
+            let next = self.lanes.peek();
+            if next.is_some_and(|slot| slot.suspect) && self.lanes.running() > 0 {
+                break;
+            }
             let Some((lane, slot)) = self.lanes.take() else {
                 break;
             };
-            if self.suspects > 0 {
-                self.suspects -= 1;
-                self.suspect_on_lease = true;
-            }
+            self.suspect_on_lease = slot.suspect;
             if slot.update.is_some() {
                 self.cached -= slot.bytes;
             }
@@ -113,6 +116,7 @@ impl Shelf {
                 ticket: slot.ticket,
                 lane: lane.clone(),
                 attempt: slot.attempt,
+                crashes: slot.crashes,
                 waits: slot.waits,
                 update: slot.update.take(),
             });
@@ -121,15 +125,26 @@ impl Shelf {
         leases
     }
 
+    /// Moves everything of a lane into another one, in order of arrival; what is on lease stays so. Nothing of the two is
+    /// leased before everything of them that is on lease has ended.
+    pub(super) fn move_lane(&mut self, from: &Lane, to: &Lane) {
+        if self.lanes.merge(from, to, |one, other| one.ticket < other.ticket) {
+            for lane in self.on_lease.values_mut().filter(|lane| *lane == from) {
+                *lane = to.clone();
+            }
+        }
+    }
+
     /// Returns what is known of an update that is on lease.
     pub(super) fn slot(&self, ticket: Ticket) -> Option<&Slot> {
-        self.lanes.head(self.on_lease.get(&ticket)?)
+        let lane = self.on_lease.get(&ticket)?;
+        self.lanes.running_one(lane, |slot| slot.ticket == ticket)
     }
 
     /// As [`slot`](Self::slot), to change it.
     pub(super) fn slot_mut(&mut self, ticket: Ticket) -> Option<&mut Slot> {
         let lane = self.on_lease.get(&ticket)?;
-        self.lanes.running_head(lane)
+        self.lanes.running_one_mut(lane, |slot| slot.ticket == ticket)
     }
 
     /// Ends a lease for good.
@@ -138,19 +153,27 @@ impl Shelf {
             return false;
         };
         self.suspect_on_lease = false;
-        if let Some(slot) = self.lanes.finish(&lane) {
+        if let Some(slot) = self.lanes.finish_one(&lane, |slot| slot.ticket == ticket) {
             self.bytes -= slot.bytes;
         }
         true
     }
 
-    /// Ends a lease until a later attempt; its lane waits.
+    /// Ends a lease until a later attempt; its lane waits. A suspect that did not end the process is none any more.
     pub(super) fn retry(&mut self, ticket: Ticket, until: Instant) -> bool {
+        if let Some(slot) = self.slot_mut(ticket) {
+            slot.suspect = false;
+        }
+        self.give_back(ticket, until)
+    }
+
+    /// Ends a lease whose attempt has not begun.
+    pub(super) fn give_back(&mut self, ticket: Ticket, until: Instant) -> bool {
         let Some(lane) = self.on_lease.remove(&ticket) else {
             return false;
         };
         self.suspect_on_lease = false;
-        self.lanes.sleep(&lane, until)
+        self.lanes.sleep_one(&lane, until, |slot| slot.ticket == ticket)
     }
 
     /// Returns every update that is on lease.
@@ -184,150 +207,12 @@ pub(super) struct Lease {
     pub(super) ticket: Ticket,
     pub(super) lane: Lane,
     pub(super) attempt: u32,
+    pub(super) crashes: u32,
     pub(super) waits: u32,
     /// The update, when it was in memory.
     pub(super) update: Option<Update>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slot(ticket: i64) -> Slot {
-        let raw = format!(r#"{{"update_id":{ticket},"message":{{"chat":{{"id":1}}}}}}"#);
-        let update = Update::from_json(&raw).unwrap();
-        Slot {
-            ticket: Ticket(ticket),
-            bytes: 100,
-            attempt: 1,
-            waits: 0,
-            crashes: 0,
-            update: Some(update),
-        }
-    }
-
-    fn crashed(ticket: i64, crashes: u32) -> Slot {
-        Slot {
-            crashes,
-            ..slot(ticket)
-        }
-    }
-
-    fn tickets(leases: &[Lease]) -> Vec<i64> {
-        leases.iter().map(|lease| lease.ticket.0).collect()
-    }
-
-    fn lease(shelf: &mut Shelf, limit: usize) -> Vec<i64> {
-        tickets(&shelf.lease(limit, Instant::now()))
-    }
-
-    #[test]
-    fn only_the_head_of_a_lane_is_on_lease() {
-        let mut shelf = Shelf::new(10_000);
-        shelf.push(&Lane::new("a"), slot(1));
-        shelf.push(&Lane::new("a"), slot(2));
-        shelf.push(&Lane::new("b"), slot(3));
-
-        assert_eq!(lease(&mut shelf, 10), [1, 3]);
-        assert_eq!(lease(&mut shelf, 10), [] as [i64; 0]);
-        assert!(shelf.finish(Ticket(1)));
-
-        assert_eq!(lease(&mut shelf, 10), [2]);
-    }
-
-    #[test]
-    fn a_lane_waits_for_its_retry_and_no_other_does() {
-        let now = Instant::now();
-        let mut shelf = Shelf::new(10_000);
-        shelf.push(&Lane::new("a"), slot(1));
-        shelf.push(&Lane::new("a"), slot(2));
-        shelf.push(&Lane::new("b"), slot(3));
-        shelf.lease(1, now);
-
-        assert!(shelf.retry(Ticket(1), now + Duration::from_secs(60)));
-
-        assert_eq!(tickets(&shelf.lease(10, now)), [3]);
-        assert_eq!(shelf.next_wake(), Some(now + Duration::from_secs(60)));
-        assert_eq!(tickets(&shelf.lease(10, now + Duration::from_secs(60))), [1]);
-    }
-
-    #[test]
-    fn updates_beyond_the_cache_are_left_to_the_file() {
-        let mut shelf = Shelf::new(250);
-        for ticket in 1..=4 {
-            shelf.push(&Lane::new(format!("lane:{ticket}")), slot(ticket));
-        }
-
-        let leases = shelf.lease(10, Instant::now());
-        let cached: Vec<_> = leases.iter().map(|lease| lease.update.is_some()).collect();
-        assert_eq!(cached, [true, true, false, false]);
-        assert_eq!(shelf.bytes(), 400);
-
-        shelf.push(&Lane::new("later"), slot(5));
-        assert!(
-            shelf.lease(1, Instant::now())[0].update.is_some(),
-            "leased updates are not cached any more"
-        );
-    }
-
-    #[test]
-    fn what_an_earlier_process_left_comes_back_in_order_with_its_retry_time() {
-        let now = Instant::now();
-        let mut shelf = Shelf::new(10_000);
-        let later = Duration::from_secs(9);
-        shelf.restore(
-            vec![
-                (Lane::new("a"), slot(1), later),
-                (Lane::new("b"), slot(2), Duration::ZERO),
-                (Lane::new("a"), slot(3), Duration::ZERO),
-            ],
-            now,
-        );
-
-        assert_eq!(tickets(&shelf.lease(10, now)), [2]);
-        assert_eq!(tickets(&shelf.lease(10, now + later)), [1]);
-        assert_eq!((shelf.len(), shelf.bytes()), (3, 300));
-    }
-
-    #[test]
-    fn suspects_run_alone_one_after_the_other_before_anything_else() {
-        let mut shelf = Shelf::new(10_000);
-        shelf.restore(
-            vec![
-                (Lane::new("a"), slot(1), Duration::ZERO),
-                (Lane::new("b"), crashed(2, 2), Duration::ZERO),
-                (Lane::new("c"), crashed(3, 1), Duration::ZERO),
-                (Lane::new("d"), crashed(4, 5), Duration::ZERO),
-            ],
-            Instant::now(),
-        );
-
-        assert_eq!(lease(&mut shelf, 10), [2]);
-        assert_eq!(
-            lease(&mut shelf, 10),
-            [] as [i64; 0],
-            "nothing runs beside a suspect"
-        );
-        shelf.finish(Ticket(2));
-        assert_eq!(lease(&mut shelf, 10), [4]);
-        assert_eq!(lease(&mut shelf, 10), [] as [i64; 0]);
-        shelf.retry(Ticket(4), Instant::now() + Duration::from_secs(60));
-
-        assert_eq!(
-            lease(&mut shelf, 10),
-            [1, 3],
-            "a suspect that did not end the process is none any more"
-        );
-    }
-
-    #[test]
-    fn ending_what_is_not_on_lease_changes_nothing() {
-        let mut shelf = Shelf::new(10_000);
-        shelf.push(&Lane::new("a"), slot(1));
-
-        assert!(!shelf.finish(Ticket(1)));
-        assert!(!shelf.retry(Ticket(7), Instant::now()));
-
-        assert_eq!(shelf.len(), 1);
-    }
-}
+#[path = "shelf_tests.rs"]
+mod tests;

@@ -28,11 +28,12 @@ use super::{
     shelf::{Shelf, Slot},
 };
 use crate::{
+    lane::MovedLanes,
     queue::{
-        Leased, Pushed, QueueError, Settlement, Ticket, Verdict,
+        Leased, Pushed, QueueError, Seam, Settlement, Ticket, Verdict,
         store::{
-            CheckpointMode, DeadReason, Durability, JournalError, Retry, RowId, StorageError, Store,
-            StoreOptions, Timestamp,
+            CheckpointMode, DeadReason, Durability, JournalError, Retry, RowId, Store, StoreOptions,
+            Timestamp,
         },
     },
     update::Update,
@@ -104,6 +105,10 @@ pub(super) struct Writer {
     bot: u64,
     settings: JournalSettings,
     shelf: Shelf,
+    /// The id of the update that an earlier process kept last, until something was pushed.
+    last_id: Option<i64>,
+    /// As the file has them.
+    moved: MovedLanes,
     pushes: Vec<Push>,
     settlements: Vec<Settlement>,
     acknowledgements: Vec<(Ticket, Reply<()>)>,
@@ -132,11 +137,14 @@ impl Writer {
     ) -> Result<Self, JournalError> {
         let (wall, now) = (Timestamp::now(), Instant::now());
         let (store, recovered) = Store::open(path, options, wall)?;
+        let last_id = store.last_id(bot)?;
         let mut writer = Self {
             store,
             bot,
             settings,
             shelf: Shelf::new(settings.cached_bytes),
+            last_id,
+            moved: MovedLanes::default(),
             pushes: Vec::new(),
             settlements: Vec::new(),
             acknowledgements: Vec::new(),
@@ -261,14 +269,10 @@ impl Writer {
     }
 
     /// Tells those who wait for it that every settlement so far is durable. A transaction that changes nothing syncs
-    /// nothing, so what earlier ones have left is synced by a checkpoint.
+    /// nothing, and a checkpoint nothing that a reader keeps it from moving; so the log itself is synced.
     fn answer_flushes(&mut self) -> Result<(), JournalError> {
         if !self.flushes.is_empty() && self.unsynced {
-            if !self.store.checkpoint(CheckpointMode::Passive)?.complete {
-                return Err(JournalError::Busy {
-                    source: StorageError::Contents("a reader holds on to an old state"),
-                });
-            }
+            self.store.sync()?;
             self.unsynced = false;
         }
         for reply in self.flushes.drain(..) {
@@ -294,7 +298,7 @@ impl Writer {
         } else {
             Durability::Kill
         };
-        let (changed, rows) = self.store.transaction(durability, |work| {
+        let (changed, rows, moves) = self.store.transaction(durability, |work| {
             let mut changed = false;
             for ticket in &acknowledged {
                 changed |= work.finish(RowId(ticket.0))?;
@@ -313,6 +317,7 @@ impl Writer {
                             attempt: slot.attempt + u32::from(*counts),
                             waits: slot.waits + u32::from(!*counts),
                             at: wall.plus(*delay),
+                            delay: *delay,
                             error: Some(error),
                         };
                         work.retry(row, &retry)?
@@ -328,8 +333,9 @@ impl Writer {
                 )
             };
             let rows = pushes.iter().map(push).collect::<Result<Vec<_>, _>>()?;
-            changed |= rows.iter().flatten().any(Option::is_some);
-            Ok((changed, rows))
+            let moves = std::mem::take(&mut work.moves);
+            changed |= rows.iter().flatten().any(Option::is_some) || !moves.is_empty();
+            Ok((changed, rows, moves))
         })?;
         if changed {
             self.unsynced = !durable;
@@ -345,18 +351,22 @@ impl Writer {
                     if let Some(slot) = self.shelf.slot_mut(ticket) {
                         slot.attempt += u32::from(counts);
                         slot.waits += u32::from(!counts);
-                        slot.crashes = 0;
                     }
                     self.shelf.retry(ticket, now + delay);
                 }
             }
         }
         for ticket in self.returned.drain(..) {
-            self.shelf.retry(ticket, now);
+            self.shelf.give_back(ticket, now);
         }
         for (_, reply) in self.acknowledgements.drain(..) {
             // Whoever stopped waiting does not need the answer; the same holds for the replies below.
             let _ = reply.send(Ok(()));
+        }
+        for (from, to) in moves {
+            tracing::info!(%from, %to, "chat has another id, its lane moves");
+            self.moved.note(&from, &to);
+            self.shelf.move_lane(&from, &to);
         }
         if with_pushes {
             if let Some(first) = rows.iter().flatten().flatten().next() {
@@ -373,7 +383,14 @@ impl Writer {
         let mut pushed = Pushed {
             kept: 0,
             duplicates: 0,
+            seam: None,
         };
+        if let (Some((_, update)), Some(place)) = (push.updates.first(), rows.first()) {
+            // What comes again, because its confirmation was lost, is no seam: it was kept before the restart.
+            let new = place.map(|_| update.id());
+            let both = self.last_id.take().zip(new);
+            pushed.seam = both.map(|(last, first)| Seam { last, first });
+        }
         for ((lane, update), row) in push.updates.into_iter().zip(rows) {
             let Some(row) = row else {
                 pushed.duplicates += 1;
@@ -390,9 +407,10 @@ impl Writer {
                 attempt: 1,
                 waits: 0,
                 crashes: 0,
+                suspect: false,
                 update: Some(update),
             };
-            self.shelf.push(&lane, slot);
+            self.shelf.push(self.moved.find(&lane), slot);
         }
         let _ = push.reply.send(Ok(pushed));
     }

@@ -48,6 +48,11 @@ pub(crate) fn payload_hash(raw: &[u8]) -> i64 {
     xxh3_64(raw).cast_signed()
 }
 
+/// Returns the checksum of the note that a lane goes on as another.
+pub(crate) fn moved_sum(lane: &str, goes_on: &str) -> i64 {
+    xxh3_64(format!("{lane}\0{goes_on}").as_bytes()).cast_signed()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +107,7 @@ mod tests {
     #[test]
     fn checksums_are_the_same_in_every_version() {
         assert_eq!(payload_hash(b""), 0x2d06_8005_38d3_94c2);
+        assert_eq!(moved_sum("chat:-7", "chat:-1007"), -5_034_522_604_713_388_313);
         assert_eq!(HEADER.sum(), -5_779_406_821_370_345_375);
     }
 }

@@ -61,6 +61,7 @@ impl Original {
             attempt: 2,
             waits: 0,
             at: NOW,
+            delay: Duration::ZERO,
             error: Some("why"),
         };
         store.run(|work| {

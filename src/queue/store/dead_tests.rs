@@ -27,6 +27,7 @@ fn a_dead_letter_keeps_its_bytes_its_reason_and_every_error() {
         attempt: 2,
         waits: 1,
         at: NOW,
+        delay: std::time::Duration::ZERO,
         error: Some("first"),
     };
     store.run(|work| work.retry(row, &retry));

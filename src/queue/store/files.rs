@@ -130,7 +130,8 @@ pub(crate) fn create(
     sync_folder(database)
 }
 
-fn sync(path: &Path) -> Result<(), JournalError> {
+/// Makes the contents of a file durable.
+pub(crate) fn sync(path: &Path) -> Result<(), JournalError> {
     File::options()
         .write(true)
         .open(path)

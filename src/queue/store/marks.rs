@@ -1,10 +1,20 @@
 //! What happens to an update between its push and its end.
 
+use std::time::Duration;
+
 use rusqlite::OptionalExtension;
 
 use super::{
-    entry::RowId, error::JournalError, history, schema::mark_of, time::Timestamp, transaction::Work,
+    entry::RowId,
+    error::JournalError,
+    history,
+    schema::mark_of,
+    time::{self, Timestamp},
+    transaction::Work,
 };
+
+/// Delays beyond this (3 centuries) are left as they are.
+const LONGEST_DELAY_MS: i64 = 10_000_000_000_000;
 
 /// What follows a failed attempt.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +25,8 @@ pub(crate) struct Retry<'a> {
     pub(crate) waits: u32,
     /// Earliest time for it.
     pub(crate) at: Timestamp,
+    /// How long that is from now. A wall clock that is set back makes nobody wait longer.
+    pub(crate) delay: Duration,
     /// What went wrong; added to the history.
     pub(crate) error: Option<&'a str>,
 }
@@ -26,7 +38,7 @@ impl Work<'_> {
         let changed = self
             .conn
             .prepare_cached(concat!(
-                "UPDATE updates SET state = 1, attempt = ?2, retry_at = NULL, mark = ",
+                "UPDATE updates SET state = 1, attempt = ?2, retry_at = NULL, retry_delay = NULL, mark = ",
                 mark_of!("1", "?2", "waits", "crashes", "NULL"),
                 " WHERE seq = ?1"
             ))?
@@ -69,12 +81,38 @@ impl Work<'_> {
         let changed = self
             .conn
             .prepare_cached(concat!(
-                "UPDATE updates SET state = 0, attempt = ?2, waits = ?3, retry_at = ?4, errors = ?5, mark = ",
+                "UPDATE updates SET state = 0, attempt = ?2, waits = ?3, retry_at = ?4, retry_delay = ?6, errors = ?5, mark = ",
                 mark_of!("0", "?2", "?3", "crashes", "?4"),
                 " WHERE seq = ?1"
             ))?
-            .execute((row.0, retry.attempt, retry.waits, retry.at.0, errors))?;
+            .execute((
+                row.0,
+                retry.attempt,
+                retry.waits,
+                retry.at.0,
+                errors,
+                time::millis(retry.delay),
+            ))?;
         Ok(changed == 1)
+    }
+
+    /// Brings an attempt that is planned later than it can have been planned, because the clock was set back since, to
+    /// the latest time that can be meant. Returns that time, or `None` if there is nothing to bring forward.
+    pub(super) fn bring_forward(
+        &mut self,
+        row: RowId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, JournalError> {
+        let at = self
+            .conn
+            .prepare_cached(concat!(
+                "UPDATE updates SET retry_at = ?2 + retry_delay, mark = ",
+                mark_of!("state", "attempt", "waits", "crashes", "(?2 + retry_delay)"),
+                " WHERE seq = ?1 AND retry_delay BETWEEN 0 AND ?3 AND retry_at > ?2 + retry_delay RETURNING retry_at"
+            ))?
+            .query_row((row.0, now.0, LONGEST_DELAY_MS), |row| row.get(0))
+            .optional()?;
+        Ok(at.map(Timestamp))
     }
 
     /// Ends an update that was handled: its row is removed.
@@ -112,10 +150,8 @@ impl Work<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::{
-        Loaded,
+        Loaded, Store, StoreOptions,
         testing::{NOW, Place, updates},
     };
     use super::*;
@@ -143,6 +179,7 @@ mod tests {
             attempt,
             waits,
             at: NOW.plus(Duration::from_secs(u64::from(attempt))),
+            delay: Duration::from_secs(u64::from(attempt)),
             error,
         };
 
@@ -170,6 +207,7 @@ mod tests {
             attempt: 2,
             waits: 0,
             at: NOW,
+            delay: Duration::ZERO,
             error: None,
         };
         store.run(|work| work.retry(row, &retry));
@@ -177,6 +215,67 @@ mod tests {
         store.run(|work| work.start(row, 2));
 
         assert_eq!(store.intact(row).entry.retry_at, None);
+    }
+
+    /// What the next start finds of a retry that was planned for 5 s later, if the clock shows `then` by then.
+    fn planned_at(then: Timestamp) -> Option<Timestamp> {
+        let place = Place::new();
+        let mut store = place.open();
+        let row = store.push_new(&updates(1))[0];
+        let delay = Duration::from_secs(5);
+        let retry = Retry {
+            attempt: 2,
+            waits: 0,
+            at: NOW.plus(delay),
+            delay,
+            error: None,
+        };
+        store.run(|work| work.retry(row, &retry));
+        drop(store);
+
+        let (store, recovered) = Store::open(&place.path(), StoreOptions::default(), then).unwrap();
+
+        assert_eq!(store.entries(), recovered.entries);
+        recovered.entries[0].retry_at
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_wait_longer_than_the_delay() {
+        let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
+        let (planned, set_back) = (NOW.plus(5 * second), NOW.minus(hour));
+
+        assert_eq!(planned_at(NOW), Some(planned));
+        assert_eq!(planned_at(NOW.plus(4 * second)), Some(planned));
+        assert_eq!(planned_at(NOW.plus(hour)), Some(planned));
+        assert_eq!(planned_at(NOW.minus(second)), Some(NOW.plus(4 * second)));
+        assert_eq!(planned_at(set_back), Some(set_back.plus(5 * second)));
+    }
+
+    #[test]
+    fn a_delay_that_is_damaged_or_without_end_harms_nothing() {
+        for delay in [i64::MIN, -1, i64::MAX] {
+            let place = Place::new();
+            let mut store = place.open();
+            let row = store.push_new(&updates(1))[0];
+            let retry = Retry {
+                attempt: 2,
+                waits: 0,
+                at: NOW.plus(Duration::MAX),
+                delay: Duration::MAX,
+                error: None,
+            };
+            store.run(|work| work.retry(row, &retry));
+            drop(store);
+            place.meddle(&format!("UPDATE updates SET retry_delay = {delay}"));
+
+            let (_, recovered) = place.recover();
+
+            assert_eq!(
+                recovered.entries[0].retry_at,
+                Some(NOW.plus(Duration::MAX)),
+                "{delay}"
+            );
+        }
     }
 
     #[test]
@@ -221,6 +320,7 @@ mod tests {
             attempt: 2,
             waits: 0,
             at: NOW,
+            delay: Duration::ZERO,
             error: Some("x"),
         };
 

@@ -27,6 +27,7 @@
 mod owner;
 mod transaction;
 mod push;
+mod moved;
 mod marks;
 mod load;
 mod recover;
@@ -71,7 +72,7 @@ pub(crate) use self::operator::Operator;
 pub(crate) use self::{
     dead::{DeadFilter, DeadLetter, DeadReason, DeadRetry, Opened},
     entry::{DamagedRow, Durability, IndexEntry, Loaded, RowId, StoreOptions},
-    error::{JournalError, StorageError},
+    error::JournalError,
     list::Filter,
     marks::Retry,
     owner::Store,
@@ -83,6 +84,8 @@ pub(crate) use self::{
 #[cfg(test)]
 pub(crate) use self::{
     entry::{Damage, Stored},
+    error::StorageError,
+    moved::MOST_MOVED,
     transaction::Work,
     verify::Finding,
 };

@@ -13,12 +13,14 @@ pub(super) const DEDUP_IDS: usize = 8;
 pub(super) const PRUNE_IDS: usize = 3;
 pub(super) const DEDUP_AGE: Duration = Duration::from_secs(48 * 3600);
 
-/// An update by what makes it up: its bot, its id, and which of two payloads with that id it is.
+/// An update by what makes it up: its bot, its id, which of two payloads with that id it is, and whether its chat goes on
+/// as another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Name {
     pub(super) second_bot: bool,
     pub(super) id: i64,
     pub(super) other_payload: bool,
+    pub(super) goes_on: Option<i64>,
 }
 
 impl Name {
@@ -26,15 +28,24 @@ impl Name {
         BOT + u64::from(self.second_bot)
     }
 
+    /// Returns its chat: -1, -2 or -3.
+    pub(super) fn chat(self) -> i64 {
+        -1 - self.id % 3
+    }
+
     pub(super) fn update(self) -> Update {
-        let (id, chat) = (self.id, self.id % 3);
+        let (id, chat) = (self.id, self.chat());
+        let service = self
+            .goes_on
+            .map(|chat| format!(r#","migrate_to_chat_id":{chat}"#))
+            .unwrap_or_default();
         let text = if self.other_payload {
             "other".repeat(300)
         } else {
             "one".to_owned()
         };
         Update::from_json(&format!(
-            r#"{{"update_id":{id},"message":{{"chat":{{"id":{chat}}},"text":"{text}"}}}}"#
+            r#"{{"update_id":{id},"message":{{"chat":{{"id":{chat}}},"text":"{text}"{service}}}}}"#
         ))
         .unwrap()
     }
@@ -43,6 +54,8 @@ impl Name {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) name: Name,
+    /// The chat that its lane is named after.
+    pub(super) chat: i64,
     pub(super) started: bool,
     pub(super) attempt: u32,
     pub(super) waits: u32,
@@ -59,6 +72,8 @@ pub(super) struct Model {
     pub(super) seen: BTreeMap<Name, Timestamp>,
     pub(super) set_aside: u64,
     pub(super) expired: u64,
+    /// Which chats go on as which others, step by step.
+    moved: BTreeMap<i64, i64>,
     last: i64,
 }
 
@@ -98,6 +113,7 @@ impl Model {
             seen: BTreeMap::new(),
             set_aside: 0,
             expired: 0,
+            moved: BTreeMap::new(),
             last: 0,
         }
     }
@@ -148,7 +164,7 @@ impl Model {
             Step::RetryDead(pick) => {
                 let letter = self.pick_dead(*pick).and_then(|place| self.dead.remove(&place));
                 if let Some((row, _)) = letter {
-                    self.append(row.name, row.errors);
+                    self.append(row.name, row.chat, row.errors);
                 }
             }
             Step::DropDead(pick) => {
@@ -171,17 +187,35 @@ impl Model {
         // No two at once, so that it is known which of them is the oldest.
         self.now = self.now.plus(Duration::from_millis(1));
         let now = self.now;
+        if let Some(to) = name.goes_on {
+            self.go_on(name.chat(), to);
+        }
         let noted = self.seen.get(&name).copied();
         if noted.is_none_or(|at| at < now.minus(DEDUP_AGE)) {
             self.seen.insert(name, now);
-            self.append(name, Vec::new());
+            self.append(name, name.chat(), Vec::new());
         }
     }
 
-    fn append(&mut self, name: Name, errors: Vec<String>) {
+    fn end_of(&self, chat: i64) -> i64 {
+        self.moved.get(&chat).map_or(chat, |next| self.end_of(*next))
+    }
+
+    fn go_on(&mut self, from: i64, to: i64) {
+        let to = self.end_of(to);
+        if to != from && !self.moved.contains_key(&from) {
+            self.moved.insert(from, to);
+            for row in self.rows.values_mut().filter(|row| row.chat == from) {
+                row.chat = to;
+            }
+        }
+    }
+
+    fn append(&mut self, name: Name, chat: i64, errors: Vec<String>) {
         self.last += 1;
         let row = Row {
             name,
+            chat: self.end_of(chat),
             started: false,
             attempt: 1,
             waits: 0,

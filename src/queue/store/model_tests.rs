@@ -18,11 +18,15 @@ use super::{
 };
 
 fn names() -> impl Strategy<Value = Vec<Name>> {
-    let name = (any::<bool>(), 1..7_i64, any::<bool>()).prop_map(|(second_bot, id, other_payload)| Name {
-        second_bot,
-        id,
-        other_payload,
-    });
+    let goes_on = prop_oneof![6 => Just(None), 1 => (-5..0_i64).prop_map(Some)];
+    let name = (any::<bool>(), 1..7_i64, any::<bool>(), goes_on).prop_map(
+        |(second_bot, id, other_payload, goes_on)| Name {
+            second_bot,
+            id,
+            other_payload,
+            goes_on,
+        },
+    );
     vec(name, 1..5)
 }
 
@@ -148,6 +152,7 @@ impl Journal {
                     attempt: row.attempt + u32::from(*costs_attempt),
                     waits: row.waits + u32::from(!*costs_attempt),
                     at: before.now.plus(Duration::from_secs(5)),
+                    delay: Duration::from_secs(5),
                     error: Some(&error),
                 };
                 work.retry(place, &retry)
@@ -213,11 +218,12 @@ impl Journal {
             bytes += update.raw().len() as u64;
             assert_eq!(stored.update.raw(), update.raw());
             assert_eq!(
-                (stored.entry.bot, &stored.entry.lane),
-                (row.name.bot(), update.lane())
+                (stored.entry.bot, stored.entry.lane.as_str()),
+                (row.name.bot(), &*format!("chat:{}", row.chat))
             );
             let found = Row {
                 name: row.name,
+                chat: row.chat,
                 started: stored.started,
                 attempt: stored.entry.attempt,
                 waits: stored.entry.waits,
@@ -232,6 +238,7 @@ impl Journal {
         for (letter, (place, (row, reason))) in letters.into_iter().zip(&model.dead) {
             let letter = letter.unwrap();
             assert_eq!((letter.row, letter.reason), (*place, *reason));
+            assert_eq!(letter.lane.as_str(), format!("chat:{}", row.chat));
             assert_eq!(
                 (letter.attempt, letter.waits, letter.crashes),
                 (row.attempt, row.waits, row.crashes)

@@ -132,6 +132,7 @@ mod tests {
             attempt: 2,
             waits: 0,
             at: NOW,
+            delay: std::time::Duration::ZERO,
             error: Some("why"),
         };
         store.run(|work| work.retry(rows[0], &retry));

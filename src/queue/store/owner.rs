@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     connection,
@@ -155,6 +155,16 @@ impl Store {
         Ok(self.conn.query_row("PRAGMA data_version", [], |row| row.get(0))?)
     }
 
+    /// Returns the id of the update of a bot that was kept last, however long ago.
+    pub(crate) fn last_id(&self, bot: u64) -> Result<Option<i64>, JournalError> {
+        let found = self
+            .conn
+            .prepare_cached("SELECT update_id FROM last_ids WHERE bot = ?1")?
+            .query_row([bot.cast_signed()], |row| row.get(0))
+            .optional()?;
+        Ok(found)
+    }
+
     /// Returns what is known without looking at the rows.
     pub(crate) fn totals(&self) -> Result<Totals, JournalError> {
         stats::totals(&self.conn, &self.path)
@@ -203,10 +213,29 @@ impl Store {
         self.transaction(Durability::Kill, |work| work.compact(max_pages))
     }
 
-    /// Empties the write-ahead log and closes the journal. Dropping the store does the same, but tells no error.
-    pub(crate) fn close(mut self) -> Result<(), JournalError> {
-        self.checkpoint(CheckpointMode::Truncate)?;
-        self.conn.close().map_err(|(_, error)| error.into())
+    /// Makes durable what was committed with [`Durability::Kill`]. Unlike a checkpoint it waits for no reader.
+    pub(crate) fn sync(&mut self) -> Result<(), JournalError> {
+        self.ready()?;
+        let synced = files::sync(&files::beside(&self.path, "-wal"));
+        // Whatever the reason, what was to be synced may be lost already; a second try would not say so.
+        self.note(synced.map_err(|error| match error {
+            JournalError::Full { source } => JournalError::Sync { source },
+            error => error,
+        }))
+    }
+
+    /// Makes everything durable, moves what the write-ahead log holds into the database, and closes the journal. The log
+    /// is gone afterwards, unless another program has the journal open: then it stays, and while that program reads, it
+    /// holds what the next owner replays. Dropping the store does the same, but tells no error.
+    pub(crate) fn close(mut self) -> Result<CheckpointResult, JournalError> {
+        let done = self.checkpoint(CheckpointMode::Passive)?;
+        if !done.complete {
+            self.sync()?;
+        }
+        self.conn
+            .close()
+            .map(|()| done)
+            .map_err(|(_, error)| error.into())
     }
 
     /// Returns an error if nothing may be written.

@@ -18,19 +18,27 @@ impl Work<'_> {
     ///
     /// `None` stands for an update that was pushed before: same bot, same `update_id`, same payload, within the dedup
     /// window. Ids alone do not count, because the server may start them anew.
+    ///
+    /// An update with which a lane ends moves the lane, and everything in it, before the first of them is appended. What
+    /// comes in a lane that was moved is appended to the one as which it goes on.
     pub(crate) fn push<'u>(
         &mut self,
         bot: u64,
-        updates: impl IntoIterator<Item = (&'u Update, &'u Lane)>,
+        updates: impl IntoIterator<Item = (&'u Update, &'u Lane), IntoIter: Clone>,
         now: Timestamp,
     ) -> Result<Vec<Option<RowId>>, JournalError> {
-        updates
-            .into_iter()
+        let updates = updates.into_iter();
+        for (from, to) in updates.clone().filter_map(|(update, _)| update.moves_lane()) {
+            self.move_lane(&from, &to, now)?;
+        }
+        let mut last = None;
+        let rows: Vec<_> = updates
             .map(|(update, lane)| {
                 let hash = payload_hash(update.raw().as_bytes());
                 if !self.see(bot, update.id(), hash, now)? {
                     return Ok(None);
                 }
+                last = Some(update.id());
                 let kind = update.kind_name();
                 self.append(
                     bot,
@@ -44,7 +52,15 @@ impl Work<'_> {
                 )
                 .map(Some)
             })
-            .collect()
+            .collect::<Result<_, JournalError>>()?;
+        if let Some(last) = last {
+            self.conn
+                .prepare_cached(
+                    "INSERT INTO last_ids VALUES (?1, ?2) ON CONFLICT (bot) DO UPDATE SET update_id = ?2",
+                )?
+                .execute((bot.cast_signed(), last))?;
+        }
+        Ok(rows)
     }
 
     /// Notes the identity of an update; returns false if it was noted within the window.
@@ -71,7 +87,7 @@ impl Work<'_> {
         Ok(expired == 1)
     }
 
-    /// Appends a row for a first attempt.
+    /// Appends a row for a first attempt, in the lane as which the given one goes on.
     #[expect(
         clippy::too_many_arguments,
         reason = "the columns of a row; private to two callers"
@@ -87,6 +103,13 @@ impl Work<'_> {
         raw: &str,
         errors: Option<&str>,
     ) -> Result<RowId, JournalError> {
+        // Only groups get another id, and theirs are negative.
+        let moved = if lane.starts_with("chat:-") {
+            self.moved_lane(lane)?
+        } else {
+            None
+        };
+        let lane = moved.as_deref().unwrap_or(lane);
         let seq = self.next_seq()?;
         let header = Header {
             seq,
@@ -186,6 +209,24 @@ mod tests {
             assert!(!stored.started && stored.errors.is_empty());
         }
         assert_eq!(store.ids(), [9, 3, 4]);
+    }
+
+    #[test]
+    fn the_id_that_was_kept_last_is_remembered_for_each_bot() {
+        let place = Place::new();
+        let mut store = place.open();
+        assert_eq!(store.last_id(BOT).unwrap(), None);
+        let batch = [update(7, 1), update(9, 1), update(8, 1)];
+        store.push_new(&batch);
+        store.push_at(&batch[..1], NOW);
+        store.push_at(&[], NOW);
+        store.run(|work| work.push(BOT + 1, [(&batch[1], batch[1].lane())], NOW));
+        drop(store);
+
+        let store = place.open();
+
+        assert_eq!(store.last_id(BOT).unwrap(), Some(8));
+        assert_eq!(store.last_id(BOT + 1).unwrap(), Some(9));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     columns::{self, header_columns},
     entry::{Damage, DamagedRow, IndexEntry, RowId},
     error::JournalError,
+    moved::Moved,
     schema::mark_matches,
     time::Timestamp,
     transaction::Work,
@@ -26,6 +27,8 @@ pub(crate) struct Recovered {
     pub(crate) set_aside: Vec<DamagedRow>,
     /// Unfinished updates and dead letters that are gone without a trace: damage to the structure of the file.
     pub(crate) missing: u64,
+    /// Lanes that go on as others.
+    pub(crate) moved: Moved,
     /// What was committed, but lies behind a damaged place of the write-ahead log. Expected after a power cut; anything
     /// else that causes it is damage.
     pub(crate) lost_tail: Option<LostTail>,
@@ -128,6 +131,11 @@ pub(super) fn recover(work: &mut Work<'_>, now: Timestamp) -> Result<Recovered, 
             entries[at].crashes += 1;
         }
     }
+    for entry in entries.iter_mut().filter(|entry| entry.retry_at > Some(now)) {
+        if let Some(at) = work.bring_forward(entry.row, now)? {
+            entry.retry_at = Some(at);
+        }
+    }
     for row in &damaged {
         work.set_aside(*row, now)?;
     }
@@ -142,6 +150,7 @@ pub(super) fn recover(work: &mut Work<'_>, now: Timestamp) -> Result<Recovered, 
         interrupted: started,
         set_aside: damaged,
         missing: missing_rows.unsigned_abs() + missing_dead.unsigned_abs(),
+        moved: work.recover_moved(now)?,
         lost_tail: None,
     })
 }

@@ -104,6 +104,7 @@ mod tests {
             attempt: 2,
             waits: 0,
             at: NOW.plus(Duration::from_secs(seconds)),
+            delay: Duration::from_secs(seconds),
             error: None,
         };
         store.run(|work| {

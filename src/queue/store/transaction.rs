@@ -1,5 +1,6 @@
 //! A write transaction: everything in it happens, or nothing.
 
+use actogram_actors::Lane;
 use rusqlite::Connection;
 
 use super::{entry::StoreOptions, error::JournalError};
@@ -71,7 +72,7 @@ impl Counts {
 }
 
 /// A write transaction that is open. Its methods are in the files of what they do: `push`, `marks`, `dead`, `set_aside`,
-/// `prune`, `lanes`.
+/// `prune`, `moved`.
 ///
 /// A method that fails has changed nothing that matters: the error must be returned from the transaction, which then
 /// rolls all of it back.
@@ -81,6 +82,8 @@ pub(crate) struct Work<'a> {
     pub(super) counts: Counts,
     /// The next free place, once it was looked up.
     pub(super) next: Option<i64>,
+    /// Lanes that were moved, each with the one as which it goes on.
+    pub(crate) moves: Vec<(Lane, Lane)>,
 }
 
 impl std::fmt::Debug for Work<'_> {
@@ -107,6 +110,7 @@ pub(super) fn run<R>(
         options,
         counts: before,
         next: None,
+        moves: Vec::new(),
     };
     let result = work(&mut transaction)?;
     transaction.counts.save(before, conn)?;

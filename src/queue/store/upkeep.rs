@@ -11,6 +11,10 @@ pub(crate) enum CheckpointMode {
     /// its size.
     Passive,
     /// Waits for readers, at most the busy timeout, and empties the log.
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "nobody but tests has to wait for readers")
+    )]
     Truncate,
 }
 

@@ -253,7 +253,7 @@ mod tests {
         assert!(report.is_sound(), "{report:?}");
         assert_eq!(
             (report.version, report.updates, report.dead, report.set_aside),
-            (1, 5, 1, 0)
+            (schema::VERSION, 5, 1, 0)
         );
         assert!(store.intact(rows[0]).started);
         store.run(|work| work.finish(rows[0]));

@@ -28,11 +28,16 @@ impl Writer {
             })
         });
         let shrunk = written.and_then(|()| self.shrink(Instant::now() + SHRINK_TIME));
-        if let Err(error) = shrunk.and_then(|()| self.store.close()) {
-            tracing::error!(
+        match shrunk.and_then(|()| self.store.close()) {
+            Ok(done) if done.complete => {}
+            Ok(done) => tracing::info!(
+                pages = done.wal_pages - done.moved_pages,
+                "another program reads the journal, so its write-ahead log stays; it is part of the journal"
+            ),
+            Err(error) => tracing::error!(
                 reason = chain(&error),
                 "journal could not be closed in order, what ended last may run again"
-            );
+            ),
         }
     }
 
@@ -106,4 +111,86 @@ impl Writer {
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let levels = std::iter::successors(Some(error), |error| (*error).source());
     levels.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use rusqlite::Connection;
+
+    use crate::{
+        queue::{JournalSettings, Leased, Queue, Settlement, Verdict, journal::Journal, store::StoreOptions},
+        update::Update,
+    };
+
+    /// A journal with two updates on lease, and somebody who holds on to what it was then.
+    async fn with_a_reader(path: &Path) -> (Journal, Vec<Leased>, Connection) {
+        let options = StoreOptions {
+            // Whoever waits for the reader would wait for ever.
+            busy_timeout: Duration::from_secs(3600),
+            ..StoreOptions::default()
+        };
+        let journal = Journal::open_with(path, 7, JournalSettings::default(), options)
+            .await
+            .unwrap();
+        let updates = [1, 2].map(|id| {
+            let raw = format!(r#"{{"update_id":{id},"message":{{"chat":{{"id":{id}}}}}}}"#);
+            let update = Update::from_json(&raw).unwrap();
+            (update.lane().clone(), update)
+        });
+        journal.push(updates.into()).await.unwrap();
+        let reader = Connection::open(path).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM updates").unwrap();
+        let leased = journal.lease(10).await.unwrap();
+        (journal, leased, reader)
+    }
+
+    /// Settles an update, and waits until that is written, though not yet durable.
+    async fn finish(journal: &Journal, leased: &Leased) {
+        journal.settle(vec![Settlement {
+            ticket: leased.ticket,
+            verdict: Verdict::Finished,
+        }]);
+        assert_eq!(journal.counts().await.unwrap().totals.rows, 1);
+    }
+
+    async fn soon<T>(what: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(30), what)
+            .await
+            .expect("nothing waits for a reader")
+    }
+
+    #[actix_rt::test]
+    async fn a_reader_that_stays_holds_up_no_flush() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, leased, reader) = with_a_reader(&folder.path().join("a.db")).await;
+
+        finish(&journal, &leased[0]).await;
+
+        soon(journal.flush()).await.unwrap();
+        drop(reader);
+        soon(journal.close()).await;
+    }
+
+    #[actix_rt::test]
+    async fn a_reader_that_stays_makes_a_stop_neither_long_nor_a_crash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let (journal, leased, _reader) = with_a_reader(&path).await;
+        finish(&journal, &leased[0]).await;
+        let flush = journal.flush();
+
+        let (flushed, ()) = soon(async { tokio::join!(flush, journal.close()) }).await;
+
+        flushed.unwrap();
+        let journal = Journal::open(&path, 7, JournalSettings::default()).await.unwrap();
+        let left = soon(journal.lease(10)).await.unwrap();
+        let left: Vec<_> = left
+            .iter()
+            .map(|leased| (leased.update.id(), leased.attempt, leased.crashes))
+            .collect();
+        assert_eq!(left, [(2, 1, 0)]);
+        journal.close().await;
+    }
 }

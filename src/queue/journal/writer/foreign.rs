@@ -105,9 +105,10 @@ impl Writer {
             attempt: entry.attempt,
             waits: entry.waits,
             crashes: entry.crashes,
+            suspect: false,
             update: None,
         };
-        self.shelf.push(&entry.lane, slot);
+        self.shelf.push(self.moved.find(&entry.lane), slot);
     }
 }
 

@@ -38,7 +38,7 @@ impl Writer {
             // Another program is done soon, and an attempt that must not be repeated begins only on record.
             Err(error) if is_passing(&error) => {
                 for leased in leased {
-                    self.shelf.retry(leased.ticket, now + BLOCKED_PAUSE);
+                    self.shelf.give_back(leased.ticket, now + BLOCKED_PAUSE);
                 }
                 self.lease = Some((limit, reply));
                 return Ok(());
@@ -104,6 +104,7 @@ impl Writer {
                 ticket,
                 lane,
                 attempt,
+                crashes,
                 waits,
                 ..
             } = lease;
@@ -112,6 +113,7 @@ impl Writer {
                 lane,
                 update,
                 attempt,
+                crashes,
                 waits,
             });
         }

@@ -53,6 +53,15 @@ impl Writer {
                 "journaled updates are gone from the file"
             );
         }
+        for (from, to) in &recovered.moved.lanes {
+            self.moved.note(from, to);
+        }
+        if recovered.moved.damaged > 0 {
+            tracing::error!(
+                damaged = recovered.moved.damaged,
+                "notes of chats that have another id are damaged, forgotten"
+            );
+        }
         if !left.is_empty() {
             let interrupted = recovered.interrupted.len();
             tracing::info!(unfinished = left.len(), interrupted, "journal taken over");
@@ -68,6 +77,7 @@ impl Writer {
                     attempt: entry.attempt,
                     waits: entry.waits,
                     crashes: entry.crashes,
+                    suspect: false,
                     update: None,
                 };
                 (entry.lane, slot, delay)
