@@ -17,6 +17,8 @@
 //!   process.
 //! - Places ([`RowId`]) are the order of arrival, and are never used twice.
 //! - A damaged row is never handed out. It is set aside with what is left of it, and reported.
+//! - Dead letters and what was set aside go only when somebody drops them, or [by their age or number](sweep), which is
+//!   counted.
 //! - There is one owner. An older one is stopped at its next transaction.
 
 #![cfg_attr(
@@ -35,6 +37,7 @@ mod dead;
 mod list;
 mod stats;
 mod prune;
+mod sweep;
 mod upkeep;
 #[cfg(any(feature = "cli", test))]
 mod verify;
@@ -77,6 +80,7 @@ pub(crate) use self::{
     owner::Store,
     recover::Recovered,
     stats::Totals,
+    sweep::Swept,
     time::Timestamp,
     upkeep::CheckpointMode,
 };
