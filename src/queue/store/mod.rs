@@ -33,6 +33,8 @@ mod marks;
 mod load;
 mod recover;
 mod set_aside;
+#[cfg(any(feature = "cli", test))]
+mod remains;
 mod dead;
 mod list;
 mod stats;
@@ -84,15 +86,17 @@ pub(crate) use self::{
     time::Timestamp,
     upkeep::CheckpointMode,
 };
+#[cfg(feature = "cli")]
+pub(crate) use self::{
+    entry::Checked,
+    list::Listed,
+    remains::Remains,
+    stats::Stats,
+    verify::{Report, verify},
+};
 #[cfg(test)]
 pub(crate) use self::{
     entry::{Damage, Stored},
     transaction::Work,
     verify::Finding,
-};
-#[cfg(feature = "cli")]
-pub(crate) use self::{
-    list::Listed,
-    stats::Stats,
-    verify::{Report, verify},
 };
