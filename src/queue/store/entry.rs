@@ -27,7 +27,7 @@ pub(crate) enum Durability {
 }
 
 /// Settings of the journal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct StoreOptions {
     /// Time for which the id of an update is remembered, so that a second delivery is noticed; default 48 h. Twice what
     /// the [Bot API server](https://core.telegram.org/bots/api#getting-updates) keeps an update.
