@@ -60,8 +60,8 @@ pub enum Delivery {
 /// Updates are fetched by long polling and written to the [journal](Self::journal), a file; what is on disk is confirmed to
 /// the Bot API server at once. They are handled from there: each chat in order, all chats concurrently, so a slow handler
 /// holds nothing but its own chat. Failed updates are repeated after 1, 2, 5, 15 and 60 s and then become dead letters,
-/// which stay in the file. A `kill -9` loses nothing and repeats what was running. [`direct`](Self::direct) does without the
-/// file.
+/// which stay in the file for 30 days. A `kill -9` loses nothing and repeats what was running. [`direct`](Self::direct)
+/// does without the file.
 #[must_use = "a bot does nothing until it is run, started or spawned"]
 pub struct Bot {
     api: Result<ApiConfig, ConfigError>,
@@ -148,7 +148,7 @@ impl Bot {
         self
     }
 
-    /// Changes the settings of the [`Api`] that handlers use: timeouts, connections, flood waits.
+    /// Changes the settings of the [`Api`](crate::api::Api) that handlers use: timeouts, connections, flood waits.
     pub fn api_config(mut self, change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
         self.api = self.api.map(change);
         self
