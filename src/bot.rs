@@ -10,6 +10,8 @@ use actix::Recipient;
 use actogram_actors::{Backoff, Lane, Placement, RetryPolicy};
 
 use self::keeping::JournalSetting;
+#[cfg(feature = "journal")]
+use crate::journal_config::JournalConfig;
 use crate::{
     api::{ApiConfig, Server, Token},
     error::ConfigError,
@@ -58,8 +60,8 @@ pub enum Delivery {
 /// Updates are fetched by long polling and written to the [journal](Self::journal), a file; what is on disk is confirmed to
 /// the Bot API server at once. They are handled from there: each chat in order, all chats concurrently, so a slow handler
 /// holds nothing but its own chat. Failed updates are repeated after 1, 2, 5, 15 and 60 s and then become dead letters,
-/// which stay in the file. A `kill -9` loses nothing and repeats what was running. [`direct`](Self::direct) does without the
-/// file.
+/// which stay in the file for 30 days. A `kill -9` loses nothing and repeats what was running. [`direct`](Self::direct)
+/// does without the file.
 #[must_use = "a bot does nothing until it is run, started or spawned"]
 pub struct Bot {
     api: Result<ApiConfig, ConfigError>,
@@ -68,6 +70,8 @@ pub struct Bot {
     polling: PollingSettings,
     poll_backoff: Backoff,
     journal: Result<JournalSetting, ConfigError>,
+    #[cfg(feature = "journal")]
+    journal_config: JournalConfig,
     delivery: Delivery,
     max_ages: MaxAges,
     placement: Placement,
@@ -126,6 +130,8 @@ impl Bot {
             polling: PollingSettings::default(),
             poll_backoff: Backoff::default(),
             journal: Ok(JournalSetting::default()),
+            #[cfg(feature = "journal")]
+            journal_config: JournalConfig::new(),
             delivery: Delivery::default(),
             max_ages: MaxAges::default(),
             placement: Placement::default(),
@@ -142,7 +148,7 @@ impl Bot {
         self
     }
 
-    /// Changes the settings of the [`Api`] that handlers use: timeouts, connections, flood waits.
+    /// Changes the settings of the [`Api`](crate::api::Api) that handlers use: timeouts, connections, flood waits.
     pub fn api_config(mut self, change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
         self.api = self.api.map(change);
         self
@@ -195,12 +201,21 @@ impl Bot {
     /// Sets the path of the journal, one SQLite file that keeps updates until they are handled.
     ///
     /// One bot of one process owns the file; a second one gets an error that names the owner, so several bots need
-    /// several files. The file is readable for its owner only and never holds the token.
+    /// several files. When another bot is started on a file later, what the first one has left waits for it. A new token of
+    /// the same bot changes nothing. The file is readable for its owner only and never holds the token.
     ///
     /// Default: the file that `ACTOGRAM_JOURNAL` names for [`from_env`](Self::from_env), else `actogram.db` in the working
     /// directory. Without the cargo feature `journal` there is none and the bot runs [`direct`](Self::direct).
     pub fn journal(mut self, path: impl Into<PathBuf>) -> Self {
         self.journal = Ok(JournalSetting::At(path.into()));
+        self
+    }
+
+    /// Changes the settings of the journal: how much it takes, how much of it is kept in memory, and how long ids and dead
+    /// letters are kept. Without a journal they have no effect.
+    #[cfg(feature = "journal")]
+    pub fn journal_config(mut self, change: impl FnOnce(JournalConfig) -> JournalConfig) -> Self {
+        self.journal_config = change(self.journal_config);
         self
     }
 

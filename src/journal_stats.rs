@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JournalStats {
-    /// Updates that are not finished.
+    /// Updates that are not finished; those of other bots that have used the file are among them.
     pub unfinished: u64,
     /// Bytes of their JSON texts.
     pub unfinished_bytes: u64,
@@ -27,8 +27,14 @@ pub struct JournalStats {
     pub oldest_received_at: Option<SystemTime>,
     /// Dead letters.
     pub dead_letters: u64,
-    /// Rows that were found damaged and set aside.
+    /// Dead letters that were dropped because of their age or number
+    /// ([`keep_dead_letters`](crate::JournalConfig::keep_dead_letters)), since the file was made. Those that somebody
+    /// dropped do not count.
+    pub dead_letters_dropped: u64,
+    /// Rows that were found damaged and set aside. The command line tool shows them.
     pub set_aside: u64,
+    /// Rows that were set aside and dropped because of their age or number, since the file was made.
+    pub set_aside_dropped: u64,
     /// Updates that are remembered so that a second delivery is noticed.
     pub remembered: u64,
     /// Size of the database in bytes.
@@ -53,7 +59,9 @@ impl JournalStats {
             lanes: lanes.lanes as u64,
             oldest_received_at: counts.oldest.map(SystemTime::from),
             dead_letters: totals.dead,
+            dead_letters_dropped: totals.dead_swept,
             set_aside: totals.set_aside,
+            set_aside_dropped: totals.set_aside_swept,
             remembered: totals.dedup_ids,
             file_bytes: totals.file_bytes,
             wal_bytes: totals.wal_bytes,

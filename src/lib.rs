@@ -54,6 +54,8 @@ pub mod update;
 mod bot;
 mod source;
 #[cfg(feature = "journal")]
+mod journal_config;
+#[cfg(feature = "journal")]
 mod queue;
 mod backing;
 mod lane;
@@ -94,5 +96,6 @@ pub use self::{
 #[cfg(feature = "journal")]
 pub use self::{
     dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage, DeadLetterReason},
+    journal_config::JournalConfig,
     journal_stats::JournalStats,
 };

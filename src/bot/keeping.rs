@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use super::Delivery;
-#[cfg(feature = "journal")]
-use crate::queue::{InHand, Journal, JournalSettings};
 use crate::{
     backing::Backing,
     error::{ConfigError, Error},
     source::PollingMonitor,
+};
+#[cfg(feature = "journal")]
+use crate::{
+    journal_config::JournalConfig,
+    queue::{InHand, Journal},
 };
 
 /// Path of the journal when none is set.
@@ -55,7 +58,12 @@ impl Kept {
 }
 
 /// Opens the journal, when there is to be one.
-pub(super) async fn open(setting: JournalSetting, delivery: Delivery, bot_id: u64) -> Result<Kept, Error> {
+pub(super) async fn open(
+    setting: JournalSetting,
+    #[cfg(feature = "journal")] config: &JournalConfig,
+    delivery: Delivery,
+    bot_id: u64,
+) -> Result<Kept, Error> {
     let JournalSetting::At(path) = setting else {
         return match delivery {
             Delivery::AtLeastOnce => Ok(Kept::AtServer),
@@ -64,11 +72,8 @@ pub(super) async fn open(setting: JournalSetting, delivery: Delivery, bot_id: u6
     };
     #[cfg(feature = "journal")]
     {
-        let settings = JournalSettings {
-            at_most_once: delivery == Delivery::AtMostOnce,
-            ..JournalSettings::default()
-        };
-        let journal = Journal::open(&path, bot_id, settings).await?;
+        let (settings, options) = config.resolve(delivery == Delivery::AtMostOnce)?;
+        let journal = Journal::open_with(&path, bot_id, settings, options).await?;
         Ok(Kept::InJournal {
             journal,
             in_hand: InHand::default(),

@@ -92,6 +92,8 @@ impl Bot {
             polling,
             poll_backoff,
             journal,
+            #[cfg(feature = "journal")]
+            journal_config,
             delivery,
             max_ages,
             placement,
@@ -112,7 +114,14 @@ impl Bot {
         // A client of its own: sending can never starve polling of connections.
         let source = PollingSource::new(Transport::new(&config), polling, monitor.clone());
         let bot_id = config.token.bot_id();
-        let kept = keeping::open(journal, delivery, bot_id).await?;
+        let kept = keeping::open(
+            journal,
+            #[cfg(feature = "journal")]
+            &journal_config,
+            delivery,
+            bot_id,
+        )
+        .await?;
         let api = Api::start(config);
         let backing = kept.backing(&monitor);
         let workers = WorkerFactory {

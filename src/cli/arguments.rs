@@ -41,6 +41,9 @@ pub(super) enum JournalCommand {
     /// Lists, shows, retries or drops dead letters.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// Lists, shows or drops what is left of damaged rows.
+    #[command(subcommand)]
+    SetAside(SetAsideCommand),
     /// Gives unused space back to the file system.
     #[command(after_help = "Example: actogram journal compact bot.db")]
     Compact(Journal),
@@ -69,6 +72,23 @@ pub(super) enum DeadCommand {
         after_help = "Examples:\n  actogram journal dead drop bot.db 17\n  actogram journal dead drop bot.db --all --reason failed"
     )]
     Drop(Chosen),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SetAsideCommand {
+    /// Lists damaged rows, in the order in which they were set aside.
+    #[command(after_help = "Example: actogram journal set-aside list bot.db")]
+    List(SetAsideList),
+    /// Shows what is left of one damaged row; nothing in it is certain.
+    #[command(
+        after_help = "Examples:\n  actogram journal set-aside show bot.db 1\n  actogram journal set-aside show bot.db 1 --raw > update.json"
+    )]
+    Show(SetAsideShow),
+    /// Forgets damaged rows for good.
+    #[command(
+        after_help = "Examples:\n  actogram journal set-aside drop bot.db 1 2\n  actogram journal set-aside drop bot.db --all"
+    )]
+    Drop(SetAsideChosen),
 }
 
 #[derive(Debug, Args)]
@@ -159,7 +179,7 @@ impl From<Reason> for DeadReason {
 /// Which part of a list.
 #[derive(Debug, Args)]
 pub(super) struct Page {
-    /// Begins behind this place.
+    /// Begins behind this one: the first column of the last row before.
     #[arg(long, value_name = "PLACE")]
     pub(super) after: Option<i64>,
     /// Longest list.
@@ -216,6 +236,37 @@ pub(super) struct Chosen {
     pub(super) all: bool,
     #[command(flatten)]
     pub(super) only: OnlyDead,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetAsideList {
+    #[command(flatten)]
+    pub(super) journal: Journal,
+    #[command(flatten)]
+    pub(super) page: Page,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetAsideShow {
+    #[command(flatten)]
+    pub(super) journal: Journal,
+    /// Number of the row, as the list shows it.
+    pub(super) id: i64,
+    /// Prints the bytes that are left of the update, which may hold what people wrote; with --json, adds them.
+    #[arg(long)]
+    pub(super) raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetAsideChosen {
+    #[command(flatten)]
+    pub(super) journal: Journal,
+    /// Numbers of the rows, as the list shows them.
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    pub(super) ids: Vec<i64>,
+    /// Takes every row.
+    #[arg(long)]
+    pub(super) all: bool,
 }
 
 #[cfg(test)]

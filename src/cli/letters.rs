@@ -7,9 +7,9 @@ use super::{
     DONE, NOTHING,
     arguments::{DeadList, Show},
     failure::Failure,
+    listing::{self, Item},
     output::{self, Output},
-    table::{self, Table},
-    updates::{self, Damaged},
+    table, updates,
 };
 use crate::queue::store::{self, Operator, RowId};
 
@@ -78,20 +78,9 @@ impl Letter {
     }
 }
 
-#[derive(Serialize)]
-struct Document {
-    journal: String,
-    dead_letters: Vec<Letter>,
-    damaged: Vec<Damaged>,
-    next: Option<i64>,
-}
-
-pub(super) fn list(asked: &DeadList, output: &mut Output<'_>) -> Result<u8, Failure> {
-    let operator = Operator::open_read_only(&asked.journal.path, asked.journal.options())?;
-    let limit = asked.page.limit;
-    let mut rows = operator.list_dead(&asked.only.filter(), asked.page.after(), limit + 1)?;
-    let next = updates::next_page(&mut rows, limit, |letter| letter.row);
-    let mut table = Table::new([
+impl Item for Letter {
+    const MEMBER: &'static str = "dead_letters";
+    const HEAD: &'static [&'static str] = &[
         "PLACE",
         "BOT",
         "UPDATE",
@@ -101,42 +90,34 @@ pub(super) fn list(asked: &DeadList, output: &mut Output<'_>) -> Result<u8, Fail
         "REASON",
         "ATTEMPTS",
         "LAST ERROR",
-    ]);
-    let mut document = Document {
-        journal: asked.journal.name(),
-        dead_letters: Vec::new(),
-        damaged: Vec::new(),
-        next,
-    };
-    for row in rows {
-        match row {
-            Ok(letter) => {
-                let letter = Letter::from(letter);
-                table.row([
-                    letter.place.to_string(),
-                    letter.bot.to_string(),
-                    letter.update_id.to_string(),
-                    letter.lane.clone(),
-                    letter.kind.clone(),
-                    letter.died_at.clone(),
-                    letter.reason.to_owned(),
-                    letter.attempt.to_string(),
-                    letter.errors.last().cloned().unwrap_or_default(),
-                ]);
-                document.dead_letters.push(letter);
-            }
-            Err(row) => {
-                let damaged = Damaged::from(row);
-                table.row([damaged.place.to_string(), format!("damaged: {}", damaged.damage)]);
-                document.damaged.push(damaged);
-            }
-        }
+    ];
+    const NOTHING: &'static str = "no dead letters";
+
+    fn place(&self) -> i64 {
+        self.place
     }
 
-    output.print(&document, |out| {
-        output::list(out, &table, "no dead letters", next)
-    })?;
-    Ok(if table.is_empty() { NOTHING } else { DONE })
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.place.to_string(),
+            self.bot.to_string(),
+            self.update_id.to_string(),
+            self.lane.clone(),
+            self.kind.clone(),
+            self.died_at.clone(),
+            self.reason.to_owned(),
+            self.attempt.to_string(),
+            self.errors.last().cloned().unwrap_or_default(),
+        ]
+    }
+}
+
+pub(super) fn list(asked: &DeadList, output: &mut Output<'_>) -> Result<u8, Failure> {
+    let operator = Operator::open_read_only(&asked.journal.path, asked.journal.options())?;
+    let wanted = listing::wanted(&asked.page);
+    let found = operator.list_dead(&asked.only.filter(), asked.page.after(), wanted)?;
+    let letters = found.into_iter().map(|row| row.map(Letter::from)).collect();
+    listing::print(&asked.journal, &asked.page, letters, output)
 }
 
 pub(super) fn show(asked: &Show, output: &mut Output<'_>) -> Result<u8, Failure> {

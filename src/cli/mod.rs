@@ -1,8 +1,10 @@
-//! The command line tool `actogram`: looks at a journal, and retries or drops its dead letters. Cargo feature `cli`.
+//! The command line tool `actogram`: looks at a journal, retries or drops its dead letters, and shows what is left of
+//! damaged rows. Cargo feature `cli`.
 //!
 //! ```text
 //! actogram journal stats|list|show|compact|verify PATH
 //! actogram journal dead list|show|retry|drop PATH
+//! actogram journal set-aside list|show|drop PATH
 //! ```
 //!
 //! Safe while a bot runs on the journal: reading uses a read-only connection, and everything that is written is written
@@ -20,6 +22,8 @@ mod arguments;
 mod updates;
 mod letters;
 mod moves;
+mod remains;
+mod listing;
 mod numbers;
 mod upkeep;
 mod output;
@@ -35,7 +39,7 @@ use std::{
 use clap::Parser;
 
 use self::{
-    arguments::{Arguments, DeadCommand, JournalCommand, Topic},
+    arguments::{Arguments, DeadCommand, JournalCommand, SetAsideCommand, Topic},
     failure::Failure,
     output::Output,
 };
@@ -99,6 +103,11 @@ fn perform(command: &JournalCommand, out: &mut dyn Write) -> Result<u8, Failure>
             DeadCommand::Show(asked) => letters::show(asked, &mut Output::new(out, asked.journal.json)),
             DeadCommand::Retry(asked) => moves::retry(asked, &mut Output::new(out, asked.journal.json)),
             DeadCommand::Drop(asked) => moves::drop(asked, &mut Output::new(out, asked.journal.json)),
+        },
+        JournalCommand::SetAside(command) => match command {
+            SetAsideCommand::List(asked) => remains::list(asked, &mut Output::new(out, asked.journal.json)),
+            SetAsideCommand::Show(asked) => remains::show(asked, &mut Output::new(out, asked.journal.json)),
+            SetAsideCommand::Drop(asked) => remains::drop(asked, &mut Output::new(out, asked.journal.json)),
         },
     }
 }

@@ -1,5 +1,7 @@
 //! `dead retry` and `dead drop`.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::{DONE, NOTHING, arguments::Chosen, failure::Failure, output::Output};
@@ -124,13 +126,9 @@ fn places(asked: &Chosen, operator: &Operator) -> Result<Vec<RowId>, JournalErro
     if asked.all {
         return chosen(operator, &asked.only.filter());
     }
-    let mut places = Vec::new();
-    for place in asked.places.iter().copied().map(RowId) {
-        if !places.contains(&place) {
-            places.push(place);
-        }
-    }
-    Ok(places)
+    let mut taken = HashSet::new();
+    let places = asked.places.iter().copied().map(RowId);
+    Ok(places.filter(|place| taken.insert(*place)).collect())
 }
 
 fn chosen(operator: &Operator, filter: &DeadFilter) -> Result<Vec<RowId>, JournalError> {

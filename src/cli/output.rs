@@ -38,8 +38,9 @@ impl<'a> Output<'a> {
     }
 
     /// Prints a text as it is.
-    pub(super) fn raw(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(writeln!(self.out, "{text}")?)
+    pub(super) fn raw(&mut self, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+        self.out.write_all(text.as_ref())?;
+        Ok(writeln!(self.out)?)
     }
 }
 

@@ -13,9 +13,9 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new<const N: usize>(head: [&str; N]) -> Self {
+    pub(super) fn new(head: &[&str]) -> Self {
         Self {
-            head: head.map(str::to_owned).into(),
+            head: head.iter().copied().map(str::to_owned).collect(),
             rows: Vec::new(),
         }
     }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(["A", "LONG", "C"]);
+        let mut table = Table::new(&["A", "LONG", "C"]);
         table.row(["wide cell".to_owned(), "x".to_owned(), String::new()]);
 
         assert_eq!(printed(&table), "A          LONG  C\nwide cell  x\n");
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn nothing_in_a_cell_reaches_the_terminal_as_a_command() {
-        let mut table = Table::new(["ERROR"]);
+        let mut table = Table::new(&["ERROR"]);
         table.row(["\u{1b}[31mred\nline\u{9b}0m \u{202e}tfel".to_owned()]);
 
         assert_eq!(
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn long_cells_are_cut_between_characters() {
-        let mut table = Table::new(["ERROR"]);
+        let mut table = Table::new(&["ERROR"]);
         table.row(["ä".repeat(61)]);
 
         assert_eq!(printed(&table), format!("ERROR\n{}…\n", "ä".repeat(59)));

@@ -8,8 +8,9 @@ use super::{
     arguments::{List, Show},
     failure::Failure,
     letters,
+    listing::{self, Damaged, Item},
     output::{self, Output},
-    table::{self, Table},
+    table,
 };
 use crate::queue::store::{DamagedRow, IndexEntry, Listed, Loaded, Operator, RowId, Timestamp};
 
@@ -96,53 +97,9 @@ impl Update {
     }
 }
 
-/// A row that cannot be trusted.
-#[derive(Serialize)]
-pub(super) struct Damaged {
-    pub(super) place: i64,
-    pub(super) damage: &'static str,
-}
-
-impl From<DamagedRow> for Damaged {
-    fn from(damaged: DamagedRow) -> Self {
-        Self {
-            place: damaged.row.0,
-            damage: damaged.damage.as_str(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Document {
-    journal: String,
-    updates: Vec<Update>,
-    damaged: Vec<Damaged>,
-    next: Option<i64>,
-}
-
-/// Takes one row more than wanted away, and returns where the next page begins.
-pub(super) fn next_page<T>(
-    rows: &mut Vec<Result<T, DamagedRow>>,
-    limit: u32,
-    place: impl Fn(&T) -> RowId,
-) -> Option<i64> {
-    if rows.len() <= limit as usize {
-        return None;
-    }
-    rows.truncate(limit as usize);
-    rows.last().map(|row| match row {
-        Ok(row) => place(row).0,
-        Err(damaged) => damaged.row.0,
-    })
-}
-
-pub(super) fn list(asked: &List, output: &mut Output<'_>) -> Result<u8, Failure> {
-    let operator = Operator::open_read_only(&asked.journal.path, asked.journal.options())?;
-    let limit = asked.page.limit;
-    let mut rows = operator.list(&asked.only.filter(), asked.page.after(), limit + 1)?;
-    let next = next_page(&mut rows, limit, |listed| listed.entry.row);
-    let now = Timestamp::now();
-    let mut table = Table::new([
+impl Item for Update {
+    const MEMBER: &'static str = "updates";
+    const HEAD: &'static [&'static str] = &[
         "PLACE",
         "BOT",
         "UPDATE",
@@ -152,42 +109,37 @@ pub(super) fn list(asked: &List, output: &mut Output<'_>) -> Result<u8, Failure>
         "STATE",
         "ATTEMPT",
         "LAST ERROR",
-    ]);
-    let mut document = Document {
-        journal: asked.journal.name(),
-        updates: Vec::new(),
-        damaged: Vec::new(),
-        next,
-    };
-    for row in rows {
-        match row {
-            Ok(listed) => {
-                let update = Update::listed(listed, now);
-                table.row([
-                    update.place.to_string(),
-                    update.bot.to_string(),
-                    update.update_id.to_string(),
-                    update.lane.clone(),
-                    update.kind.clone(),
-                    update.received_at.clone(),
-                    update.state.to_owned(),
-                    update.attempt.to_string(),
-                    update.errors.last().cloned().unwrap_or_default(),
-                ]);
-                document.updates.push(update);
-            }
-            Err(row) => {
-                let damaged = Damaged::from(row);
-                table.row([damaged.place.to_string(), format!("damaged: {}", damaged.damage)]);
-                document.damaged.push(damaged);
-            }
-        }
+    ];
+    const NOTHING: &'static str = "no unfinished updates";
+
+    fn place(&self) -> i64 {
+        self.place
     }
 
-    output.print(&document, |out| {
-        output::list(out, &table, "no unfinished updates", next)
-    })?;
-    Ok(if table.is_empty() { NOTHING } else { DONE })
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.place.to_string(),
+            self.bot.to_string(),
+            self.update_id.to_string(),
+            self.lane.clone(),
+            self.kind.clone(),
+            self.received_at.clone(),
+            self.state.to_owned(),
+            self.attempt.to_string(),
+            self.errors.last().cloned().unwrap_or_default(),
+        ]
+    }
+}
+
+pub(super) fn list(asked: &List, output: &mut Output<'_>) -> Result<u8, Failure> {
+    let operator = Operator::open_read_only(&asked.journal.path, asked.journal.options())?;
+    let wanted = listing::wanted(&asked.page);
+    let found = operator.list(&asked.only.filter(), asked.page.after(), wanted)?;
+    let now = Timestamp::now();
+    let listed = found
+        .into_iter()
+        .map(|row| row.map(|listed| Update::listed(listed, now)));
+    listing::print(&asked.journal, &asked.page, listed.collect(), output)
 }
 
 pub(super) fn show(asked: &Show, output: &mut Output<'_>) -> Result<u8, Failure> {

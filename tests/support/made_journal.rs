@@ -1,5 +1,7 @@
 //! The journal of a real bot, as the tests of the command line tool need it.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::{path::PathBuf, time::Duration};
 
 use actogram::{Bot, BotHandle, Context, HandlerError, HandlerResult, api::Server};

@@ -67,16 +67,17 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// As [`open_with`](Self::open_with), with the default settings of the file.
+    #[cfg(test)]
+    pub(crate) async fn open(path: &Path, bot: u64, settings: JournalSettings) -> Result<Self, Error> {
+        Self::open_with(path, bot, settings, StoreOptions::default()).await
+    }
+
     /// Opens the journal at `path`, or creates it, for the updates of one bot.
     ///
     /// # Errors
     ///
     /// [`Error::Journal`] says what is wrong with the file and what to do; [`Error::Thread`].
-    pub(crate) async fn open(path: &Path, bot: u64, settings: JournalSettings) -> Result<Self, Error> {
-        Self::open_with(path, bot, settings, StoreOptions::default()).await
-    }
-
-    /// As [`open`](Self::open), with other settings of the file.
     pub(crate) async fn open_with(
         path: &Path,
         bot: u64,

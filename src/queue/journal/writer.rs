@@ -42,6 +42,9 @@ use crate::{
 /// Longest time without looking at the clock; maintenance is done this often at the latest.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// Pause between two steps of maintenance, while there is more to do than fits into one, and before the first one.
+const UPKEEP_PAUSE: Duration = Duration::from_secs(1);
+
 /// Pause between two tries to write to a full disk, or beside another program.
 const BLOCKED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -121,7 +124,10 @@ pub(super) struct Writer {
     blocked: Option<Instant>,
     /// Whether settlements were written since the last fsync.
     unsynced: bool,
-    maintained: Instant,
+    /// When to keep the file small again.
+    upkeep_at: Instant,
+    /// Ids that one step of maintenance forgets at most.
+    prune_ids: u64,
     /// Bytes written since the last checkpoint, roughly.
     written: u64,
     foreign: Foreign,
@@ -135,6 +141,11 @@ impl Writer {
         settings: JournalSettings,
         options: StoreOptions,
     ) -> Result<Self, JournalError> {
+        let options = StoreOptions {
+            bot: Some(bot),
+            ..options
+        };
+        let prune_ids = options.prune_ids.into();
         let (wall, now) = (Timestamp::now(), Instant::now());
         let (store, recovered) = Store::open(path, options, wall)?;
         let last_id = store.last_id(bot)?;
@@ -155,7 +166,8 @@ impl Writer {
             lease: None,
             blocked: None,
             unsynced: false,
-            maintained: now,
+            upkeep_at: now + UPKEEP_PAUSE,
+            prune_ids,
             written: 0,
             foreign: Foreign::new(now),
         };
@@ -199,7 +211,8 @@ impl Writer {
         }
         let wake = self.lease.as_ref().and_then(|_| self.shelf.next_wake());
         let look = self.lease.as_ref().map(|_| self.foreign.next_look());
-        let next = [wake, look, self.blocked].into_iter().flatten().min();
+        let upkeep = self.blocked.is_none().then_some(self.upkeep_at);
+        let next = [wake, look, upkeep, self.blocked].into_iter().flatten().min();
         next.map_or(IDLE, |at| at.saturating_duration_since(now))
             .min(IDLE)
     }

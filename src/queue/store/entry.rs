@@ -27,7 +27,7 @@ pub(crate) enum Durability {
 }
 
 /// Settings of the journal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct StoreOptions {
     /// Time for which the id of an update is remembered, so that a second delivery is noticed; default 48 h. Twice what
     /// the [Bot API server](https://core.telegram.org/bots/api#getting-updates) keeps an update.
@@ -36,6 +36,16 @@ pub(crate) struct StoreOptions {
     pub(crate) dedup_ids: u64,
     /// Ids that one call of `prune` forgets at most; default 2,000.
     pub(crate) prune_ids: u32,
+    /// Time for which dead letters, and damaged rows that were set aside, are kept; default 30 days. Long enough for a
+    /// person to come back from a holiday; what people wrote should not lie around for ever.
+    pub(crate) dead_age: Duration,
+    /// Dead letters that are kept at most, and damaged rows as well; default 100,000: with usual messages some 50 MB. The
+    /// oldest go first.
+    pub(crate) dead_letters: u64,
+    /// Rows of each of the two that one call of `sweep` drops at most; default 500.
+    pub(crate) sweep_rows: u32,
+    /// Bot whose updates the owner handles; those of other bots stay as they are. Default: all of them.
+    pub(crate) bot: Option<u64>,
     /// Time to wait for another connection that writes, for instance of the command line tool; default 5 s.
     pub(crate) busy_timeout: Duration,
 }
@@ -46,6 +56,10 @@ impl Default for StoreOptions {
             dedup_age: Duration::from_secs(48 * 60 * 60),
             dedup_ids: 1_000_000,
             prune_ids: 2_000,
+            dead_age: Duration::from_secs(30 * 24 * 60 * 60),
+            dead_letters: 100_000,
+            sweep_rows: 500,
+            bot: None,
             busy_timeout: Duration::from_secs(5),
         }
     }

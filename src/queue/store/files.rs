@@ -19,6 +19,24 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Returns the files whose names are this path, a mark and a number, with the number. A folder that cannot be read has
+/// none.
+pub(crate) fn numbered(path: &Path, mark: &str) -> Vec<(i64, PathBuf)> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let Some(name) = beside(path, mark).file_name().map(OsString::from) else {
+        return Vec::new();
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let found = entry.file_name();
+            let digits = found.as_encoded_bytes().strip_prefix(name.as_encoded_bytes())?;
+            let number = str::from_utf8(digits).ok()?.parse().ok()?;
+            Some((number, entry.path()))
+        })
+        .collect()
+}
+
 /// Returns the one path of a database, so that two names of the same file share one lock. The file need not exist.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf, JournalError> {
     let failed = |error| JournalError::file("find", path, error, false);

@@ -17,6 +17,8 @@
 //!   process.
 //! - Places ([`RowId`]) are the order of arrival, and are never used twice.
 //! - A damaged row is never handed out. It is set aside with what is left of it, and reported.
+//! - Dead letters and what was set aside go only when somebody drops them, or [by their age or number](sweep), which is
+//!   counted.
 //! - There is one owner. An older one is stopped at its next transaction.
 
 #![cfg_attr(
@@ -32,10 +34,13 @@ mod marks;
 mod load;
 mod recover;
 mod set_aside;
+#[cfg(any(feature = "cli", test))]
+mod remains;
 mod dead;
 mod list;
 mod stats;
 mod prune;
+mod sweep;
 mod upkeep;
 #[cfg(any(feature = "cli", test))]
 mod verify;
@@ -78,8 +83,17 @@ pub(crate) use self::{
     owner::Store,
     recover::Recovered,
     stats::Totals,
+    sweep::Swept,
     time::Timestamp,
     upkeep::CheckpointMode,
+};
+#[cfg(feature = "cli")]
+pub(crate) use self::{
+    entry::Checked,
+    list::Listed,
+    remains::Remains,
+    stats::Stats,
+    verify::{Report, verify},
 };
 #[cfg(test)]
 pub(crate) use self::{
@@ -88,10 +102,4 @@ pub(crate) use self::{
     moved::MOST_MOVED,
     transaction::Work,
     verify::Finding,
-};
-#[cfg(feature = "cli")]
-pub(crate) use self::{
-    list::Listed,
-    stats::Stats,
-    verify::{Report, verify},
 };

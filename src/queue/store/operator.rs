@@ -11,15 +11,17 @@ use super::{
     error::JournalError,
     files,
     list::{self, Filter, Listed},
-    load, schema,
+    load,
+    remains::{self, Remains},
+    schema,
     stats::{self, Stats},
     time::Timestamp,
     transaction::{self, Work},
     upkeep::{self, CheckpointMode, CheckpointResult},
 };
 
-/// The journal beside its owner: it reads, and changes what the owner does not hold in memory (dead letters, free
-/// pages). It takes no ownership, so it must leave unfinished updates alone; the owner finds new ones by
+/// The journal beside its owner: it reads, and changes what the owner does not hold in memory (dead letters, rows
+/// that were set aside, free pages). It takes no ownership, so it must leave unfinished updates alone; the owner finds new ones by
 /// [`Store::data_version`](super::Store::data_version) and [`Store::index_after`](super::Store::index_after).
 pub(crate) struct Operator {
     conn: Connection,
@@ -103,6 +105,20 @@ impl Operator {
     /// Returns a dead letter with its update.
     pub(crate) fn show_dead(&self, row: RowId) -> Result<Option<Opened>, JournalError> {
         dead::show(&self.conn, row)
+    }
+
+    /// Returns up to `limit` damaged rows that were set aside, behind one of them, in the order of that.
+    pub(crate) fn list_set_aside(
+        &self,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Remains>, JournalError> {
+        remains::list(&self.conn, after, limit)
+    }
+
+    /// Returns a damaged row that was set aside, with what is left of its payload.
+    pub(crate) fn show_set_aside(&self, id: i64) -> Result<Option<(Remains, Vec<u8>)>, JournalError> {
+        remains::show(&self.conn, id)
     }
 
     /// Moves what the write-ahead log holds into the database.

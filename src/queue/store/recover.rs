@@ -19,9 +19,11 @@ use super::{
 /// What a new owner finds.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
-    /// Every unfinished update, in order of arrival.
+    /// Every unfinished update of the owner's bot, in order of arrival.
     pub(crate) entries: Vec<IndexEntry>,
-    /// Those of them whose attempt was running when the last owner died. One crash was added to their record.
+    /// Number of unfinished updates of other bots; they were left as they are.
+    pub(crate) of_others: usize,
+    /// Those of the entries whose attempt was running when the last owner died. One crash was added to their record.
     pub(crate) interrupted: Vec<RowId>,
     /// Rows that were damaged and are set aside now.
     pub(crate) set_aside: Vec<DamagedRow>,
@@ -116,7 +118,7 @@ pub(super) fn entry(row: &Row<'_>, lanes: &mut HashMap<String, Lane>) -> Result<
 pub(super) fn recover(work: &mut Work<'_>, now: Timestamp) -> Result<Recovered, JournalError> {
     let Index {
         mut entries,
-        started,
+        mut started,
         damaged,
     } = index(work.conn, RowId(i64::MIN), usize::MAX)?;
     let found = entries.len() + damaged.len();
@@ -125,6 +127,18 @@ pub(super) fn recover(work: &mut Work<'_>, now: Timestamp) -> Result<Recovered, 
         .conn
         .query_row("SELECT count(*) FROM dead", [], |row| row.get(0))?;
     let missing_dead = work.counts.dead.saturating_sub(dead).max(0);
+    // Not what was kept while rows were damaged, but what there is.
+    let rows = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+    let bytes = entries
+        .iter()
+        .fold(0, |sum: i64, entry| sum.saturating_add_unsigned(entry.bytes));
+    let all = entries.len();
+    if let Some(bot) = work.options.bot {
+        entries.retain(|entry| entry.bot == bot);
+        // That an attempt of another bot was cut off is for its own next start.
+        started.retain(|row| entries.binary_search_by_key(row, |entry| entry.row).is_ok());
+    }
+    let of_others = all - entries.len();
     for row in &started {
         work.crashed(*row)?;
         if let Ok(at) = entries.binary_search_by_key(row, |entry| entry.row) {
@@ -139,14 +153,10 @@ pub(super) fn recover(work: &mut Work<'_>, now: Timestamp) -> Result<Recovered, 
     for row in &damaged {
         work.set_aside(*row, now)?;
     }
-    // Not what was kept while rows were damaged, but what there is.
-    work.counts.rows = i64::try_from(entries.len()).unwrap_or(i64::MAX);
-    work.counts.bytes = entries
-        .iter()
-        .fold(0, |sum: i64, entry| sum.saturating_add_unsigned(entry.bytes));
-    work.counts.dead = dead;
+    (work.counts.rows, work.counts.bytes, work.counts.dead) = (rows, bytes, dead);
     Ok(Recovered {
         entries,
+        of_others,
         interrupted: started,
         set_aside: damaged,
         missing: missing_rows.unsigned_abs() + missing_dead.unsigned_abs(),
@@ -159,7 +169,7 @@ pub(super) fn recover(work: &mut Work<'_>, now: Timestamp) -> Result<Recovered, 
 mod tests {
     use super::super::{
         DeadReason, StoreOptions,
-        testing::{NOW, Place, updates},
+        testing::{BOT, NOW, Place, updates},
     };
     use super::*;
 
@@ -215,6 +225,39 @@ mod tests {
 
         assert_eq!(recovered.entries[0].crashes, 1);
         assert_eq!(recovered.interrupted, []);
+    }
+
+    #[test]
+    fn what_belongs_to_another_bot_is_left_as_it_is_and_counted() {
+        let before = Place::new();
+        let mut store = before.open();
+        let own = store.push_new(&updates(2));
+        let lanes = updates(3);
+        let others = store.run(|work| {
+            let other = lanes.iter().map(|update| (update, update.lane()));
+            work.push(BOT + 1, other, NOW)
+        });
+        store.run(|work| work.start(own[0], 1));
+        store.run(|work| work.start(others[0].unwrap(), 1));
+        let of = |bot| StoreOptions {
+            bot: Some(bot),
+            ..StoreOptions::default()
+        };
+
+        let place = Place::after_a_kill(store.path());
+        let (store, recovered) = place.try_open(of(BOT)).unwrap();
+
+        assert_eq!((recovered.entries.len(), recovered.of_others), (2, 3));
+        assert_eq!(recovered.interrupted, own[..1]);
+        assert_eq!((store.totals().unwrap().rows, recovered.missing), (5, 0));
+        drop(store);
+        let (_, recovered) = place.try_open(of(BOT + 1)).unwrap();
+        assert_eq!(
+            recovered.interrupted,
+            [others[0].unwrap()],
+            "its own start is told"
+        );
+        assert_eq!((recovered.entries.len(), recovered.of_others), (3, 2));
     }
 
     #[test]

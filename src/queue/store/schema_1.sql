@@ -37,6 +37,9 @@ CREATE TABLE dead (
     raw         TEXT NOT NULL
 ) STRICT;
 
+-- The oldest are dropped first.
+CREATE INDEX dead_died_at ON dead (died_at);
+
 -- Identities of updates that were pushed within the dedup window.
 CREATE TABLE seen (
     bot       INTEGER NOT NULL,

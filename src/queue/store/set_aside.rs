@@ -1,4 +1,4 @@
-//! Damaged rows are moved to the side with what is left of them: never handled, never dropped.
+//! Damaged rows are moved to the side with what is left of them: never handled, and kept as dead letters are.
 
 use super::{entry::DamagedRow, error::JournalError, time::Timestamp, transaction::Work};
 

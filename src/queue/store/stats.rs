@@ -21,6 +21,10 @@ pub(crate) struct Totals {
     pub(crate) dedup_ids: u64,
     /// Updates that were finished because they had become useless, since the file was created.
     pub(crate) expired: u64,
+    /// Dead letters that were dropped because of their age or number, since the file was created.
+    pub(crate) dead_swept: u64,
+    /// Damaged rows that were set aside and dropped for the same reason.
+    pub(crate) set_aside_swept: u64,
     /// Size of the database in bytes.
     pub(crate) file_bytes: u64,
     /// Size of the write-ahead log in bytes.
@@ -57,6 +61,8 @@ pub(super) fn totals(conn: &Connection, path: &Path) -> Result<Totals, JournalEr
         set_aside: natural(set_aside),
         dedup_ids: natural(counts.seen),
         expired: natural(counts.expired),
+        dead_swept: natural(counts.dead_swept),
+        set_aside_swept: natural(counts.set_aside_swept),
         file_bytes: files::size(path)?,
         wal_bytes: files::size(&files::beside(path, "-wal"))?,
         free_pages: natural(free_pages),

@@ -21,6 +21,10 @@ pub(crate) struct Counts {
     pub(crate) seen: i64,
     /// Updates that were finished because they had become useless, since the file was created.
     pub(crate) expired: i64,
+    /// Dead letters that were dropped because of their age or number, since the file was created.
+    pub(crate) dead_swept: i64,
+    /// Damaged rows for which the same was done.
+    pub(crate) set_aside_swept: i64,
 }
 
 impl Counts {
@@ -32,19 +36,32 @@ impl Counts {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let value: i64 = row.get(1)?;
-            if let Some(place) = counts.place(row.get_ref(0)?.as_str().unwrap_or_default()) {
+            let key = row.get_ref(0)?.as_str().unwrap_or_default();
+            if let Some(place) = counts.place(key) {
                 *place = value;
-                found += 1;
+                found += usize::from(!Self::LATER.contains(&key));
             }
         }
-        if found == Self::KEYS.len() {
+        if found + Self::LATER.len() == Self::KEYS.len() {
             Ok(counts)
         } else {
             Err(JournalError::contents("the table of counts is incomplete"))
         }
     }
 
-    const KEYS: [&str; 6] = ["owner_epoch", "rows", "bytes", "dead", "seen", "expired"];
+    const KEYS: [&str; 8] = [
+        "owner_epoch",
+        "rows",
+        "bytes",
+        "dead",
+        "seen",
+        "expired",
+        "dead_swept",
+        "set_aside_swept",
+    ];
+
+    /// Those that appear in a file when they are counted for the first time; until then they are zero.
+    const LATER: [&str; 2] = ["dead_swept", "set_aside_swept"];
 
     fn place(&mut self, key: &str) -> Option<&mut i64> {
         match key {
@@ -54,13 +71,17 @@ impl Counts {
             "dead" => Some(&mut self.dead),
             "seen" => Some(&mut self.seen),
             "expired" => Some(&mut self.expired),
+            "dead_swept" => Some(&mut self.dead_swept),
+            "set_aside_swept" => Some(&mut self.set_aside_swept),
             _ => None,
         }
     }
 
     /// Writes what differs from `before`.
     fn save(mut self, mut before: Self, conn: &Connection) -> Result<(), JournalError> {
-        let mut statement = conn.prepare_cached("UPDATE meta SET value = ?2 WHERE key = ?1")?;
+        let mut statement = conn.prepare_cached(
+            "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?;
         for key in Self::KEYS {
             let (old, new) = (before.place(key).copied(), self.place(key).copied());
             if old != new {
@@ -72,7 +93,7 @@ impl Counts {
 }
 
 /// A write transaction that is open. Its methods are in the files of what they do: `push`, `marks`, `dead`, `set_aside`,
-/// `prune`, `moved`.
+/// `prune`, `sweep`, `upkeep`, `moved`.
 ///
 /// A method that fails has changed nothing that matters: the error must be returned from the transaction, which then
 /// rolls all of it back.

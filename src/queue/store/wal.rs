@@ -25,7 +25,13 @@ pub(crate) struct LostTail {
     pub(crate) commits: u64,
     /// Copy of the whole log, made before it is overwritten.
     pub(crate) copy: PathBuf,
+    /// Copies of earlier logs that were removed, because only the newest [`COPIES`] are kept.
+    pub(crate) removed: Vec<PathBuf>,
 }
+
+/// Copies of damaged logs that are kept. Each may be as large as a log gets, and a machine that damages one damages
+/// more.
+pub(crate) const COPIES: usize = 5;
 
 /// Looks behind the end of the log beside a database. If there are commits, the log is copied.
 pub(crate) fn lost_tail(database: &Path, now: Timestamp) -> Result<Option<LostTail>, JournalError> {
@@ -42,10 +48,29 @@ pub(crate) fn lost_tail(database: &Path, now: Timestamp) -> Result<Option<LostTa
     if commits == 0 {
         return Ok(None);
     }
-    let copy = files::beside(&log, &format!(".lost-{}", now.0));
+    let copy = files::beside(&log, &format!("{MARK}{}", now.0));
     fs::copy(&log, &copy).map_err(|error| JournalError::file("copy", &log, error, false))?;
     files::make_private(&copy)?;
-    Ok(Some(LostTail { commits, copy }))
+    let removed = remove_old_copies(&log, &copy);
+    Ok(Some(LostTail {
+        commits,
+        copy,
+        removed,
+    }))
+}
+
+/// What stands between the name of a log and the time in the name of its copy.
+const MARK: &str = ".lost-";
+
+/// Removes all copies but `newest` and the others with the latest times in their names. One that cannot be removed is no
+/// reason not to start.
+fn remove_old_copies(log: &Path, newest: &Path) -> Vec<PathBuf> {
+    let mut copies = files::numbered(log, MARK);
+    copies.retain(|(_, path)| path != newest);
+    copies.sort_unstable();
+    copies.truncate(copies.len().saturating_sub(COPIES - 1));
+    let paths = copies.into_iter().map(|(_, path)| path);
+    paths.filter(|path| fs::remove_file(path).is_ok()).collect()
 }
 
 /// Counts the commits that SQLite does not replay.
@@ -195,6 +220,39 @@ mod tests {
             assert_eq!(fs::read(&lost.copy).unwrap(), log);
             assert_eq!(store.ids().len(), left);
         }
+    }
+
+    #[test]
+    fn only_the_newest_copies_of_damaged_logs_are_kept() {
+        let (place, lengths) = five_commits();
+        flip(&place, lengths[2] + 100);
+        let copy = |millis: i64| place.beside(&format!("-wal.lost-{millis}"));
+        // The clock may have been wrong: the one that is being made stays whatever its time.
+        for millis in [1, 20, 300, 4000, NOW.0 + 1, NOW.0 + 2] {
+            fs::write(copy(millis), "log").unwrap();
+        }
+        let bystanders = ["-wal.lost-", "-wal.lost-1.txt", "-wal.lost-one", "-wal.lost"];
+        for suffix in bystanders {
+            fs::write(place.beside(suffix), "not ours").unwrap();
+        }
+
+        let lost = lost_tail(&place.path(), NOW).unwrap().unwrap();
+
+        assert_eq!(lost.removed, [copy(1), copy(20)]);
+        for millis in [300, 4000, NOW.0, NOW.0 + 1, NOW.0 + 2] {
+            assert!(copy(millis).exists(), "{millis}");
+        }
+        assert!(!copy(1).exists() && !copy(20).exists());
+        for suffix in bystanders {
+            assert!(place.beside(suffix).exists(), "{suffix}");
+        }
+        let again = lost_tail(&place.path(), Timestamp(2)).unwrap().unwrap();
+        assert_eq!(
+            again.removed,
+            [copy(300)],
+            "the new one is the oldest by its name"
+        );
+        assert!(again.copy.exists());
     }
 
     #[test]

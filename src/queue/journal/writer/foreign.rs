@@ -87,7 +87,6 @@ impl Writer {
                 }
             }
             for entry in index.entries.into_iter().filter(|entry| entry.row < end) {
-                tracing::info!(update_id = entry.update_id, lane = %entry.lane, "update was put back into the journal");
                 self.take_up(&entry);
             }
             if found < limit {
@@ -99,6 +98,12 @@ impl Writer {
     /// Puts one row at the end of its lane.
     pub(super) fn take_up(&mut self, entry: &IndexEntry) {
         self.foreign.note(entry.row);
+        if entry.bot != self.bot {
+            tracing::warn!(update_id = entry.update_id, lane = %entry.lane, of = entry.bot,
+                "update of another bot was put back, it waits until that bot is started on the journal");
+            return;
+        }
+        tracing::info!(update_id = entry.update_id, lane = %entry.lane, "update was put back into the journal");
         let slot = Slot {
             ticket: Ticket(entry.row.0),
             bytes: entry.bytes,

@@ -105,10 +105,40 @@ fn a_letter_that_was_put_back_is_leased_as_a_first_attempt() {
     assert_eq!(leased[0].lane, *update(1, 1).lane());
 }
 
+/// The token of one bot says nothing in the chats of another.
+#[test]
+fn a_letter_of_another_bot_that_was_put_back_waits_for_that_bot() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, now) = (open(&folder), Instant::now());
+    push(&mut writer, &[update(1, 1)], now);
+    let leased = lease(&mut writer, now);
+    bury(&mut writer, &leased, now);
+    drop(writer);
+    let mut other = Writer::open(
+        &path(&folder),
+        BOT + 1,
+        JournalSettings::default(),
+        StoreOptions::default(),
+    )
+    .unwrap();
+    put_back(&folder, 1);
+
+    let mut answer = ask(&mut other);
+    other.look_around(now).unwrap();
+    other.give_out(now).unwrap();
+
+    assert!(answer.try_recv().is_err(), "it was given to the other bot");
+    push(&mut other, &[update(2, 1)], now);
+    assert_eq!(ids(&lease(&mut other, now)), [2], "nobody waits for it");
+    drop(other);
+    assert_eq!(ids(&lease(&mut open(&folder), now)), [1]);
+}
+
 #[test]
 fn the_file_is_looked_at_once_a_second_and_only_while_a_lease_waits() {
     let folder = tempfile::tempdir().unwrap();
     let (mut writer, now) = (open(&folder), Instant::now());
+    writer.upkeep_at = now + 2 * super::super::IDLE;
     push(&mut writer, &[update(1, 1)], now);
     let leased = lease(&mut writer, now);
     bury(&mut writer, &leased, now);
@@ -217,7 +247,7 @@ fn a_program_that_does_not_stop_writing_is_waited_for() {
         verdict: Verdict::Finished,
     });
     let mut answer = ask(&mut writer);
-    writer.maintained = now - 2 * super::super::IDLE;
+    writer.upkeep_at = now;
 
     writer.round().unwrap();
 

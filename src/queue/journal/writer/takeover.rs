@@ -46,6 +46,9 @@ impl Writer {
         if let Some(lost) = &recovered.lost_tail {
             tracing::error!(commits = lost.commits, copy = ?lost.copy,
                 "the end of the journal's log is damaged, a copy is kept; some of it may be lost");
+            for removed in &lost.removed {
+                tracing::warn!(copy = ?removed, "old copy of a damaged log removed, newer ones are kept");
+            }
         }
         if recovered.missing > 0 {
             tracing::error!(
@@ -60,6 +63,12 @@ impl Writer {
             tracing::error!(
                 damaged = recovered.moved.damaged,
                 "notes of chats that have another id are damaged, forgotten"
+            );
+        }
+        if recovered.of_others > 0 {
+            tracing::warn!(
+                unfinished = recovered.of_others,
+                "the journal holds updates of another bot, they wait until that bot is started on it"
             );
         }
         if !left.is_empty() {
