@@ -76,6 +76,8 @@ mod token;
 // ... one bot and all it has, ...
 mod updates;
 
+mod webhook;
+
 mod people;
 
 mod files;
@@ -119,7 +121,7 @@ pub use crate::bot::Bot;
 pub use crate::chat::{Chat, User};
 pub use crate::faults::{Fault, FaultRule};
 pub use crate::flood::FloodProfile;
-pub use crate::ledger::{Fate, Issued, PollOutcome, PollRecord, Refused, Sent};
+pub use crate::ledger::{Fate, Issued, PollOutcome, PollRecord, PostOutcome, PostRecord, Refused, Sent};
 pub use crate::moment::Moment;
 pub use crate::params::{Params, Upload};
 pub use crate::people::{Access, ChatKind};
@@ -129,6 +131,10 @@ pub use crate::simulator::{Simulator, SimulatorBuilder, StartError};
 pub use crate::token::TokenError;
 pub use crate::view::View;
 pub use crate::violations::Violation;
+pub use crate::webhook::action::{
+    WebhookAction, WebhookAnswer, WebhookConnection, WebhookEndpoint, WebhookEvent, WebhookPost,
+};
+pub use crate::webhook::faults::{WebhookFault, WebhookFaultRule};
 pub use crate::world::World;
 pub use crate::world_bot::WorldBot;
 
