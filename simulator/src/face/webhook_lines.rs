@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::rt::task::JoinHandle;
 use bytes::BytesMut;
@@ -152,19 +151,14 @@ async fn write(shared: &Shared, stream: &mut TcpStream, post: &WebhookPost) -> i
     match post.spread_over {
         None => stream.write_all(&post.body).await?,
         Some(span) => {
-            let start = shared.lock().now();
             let size = post.body.len().div_ceil(PIECES as usize).max(1);
             for (piece, number) in post.body.chunks(size).zip(1..) {
-                shared.sleep_until(start + pause(span, number)).await;
+                shared.sleep_until(post.sent_at + span * number / PIECES).await;
                 stream.write_all(piece).await?;
             }
         }
     }
     Ok(true)
-}
-
-fn pause(span: Duration, piece: u32) -> Duration {
-    span * piece / PIECES
 }
 
 /// Returns what a system says about a connection that has ended, `None` when it ended in order.

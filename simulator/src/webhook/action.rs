@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::Moment;
+
 /// One connection to a webhook. Numbers are never used twice in a [`World`](crate::World).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -69,7 +71,9 @@ pub struct WebhookPost {
     pub body: Bytes,
     /// Close the connection after this many bytes of the body.
     pub cut_after: Option<usize>,
-    /// Spread the body over this time.
+    /// When the request was handed over.
+    pub sent_at: Moment,
+    /// Spread the body over this time, counted from `sent_at`.
     pub spread_over: Option<Duration>,
 }
 
@@ -196,6 +200,7 @@ mod tests {
             head: Bytes::from_static(b"X-Telegram-Bot-Api-Secret-Token: hush"),
             body: Bytes::from_static(b"hello"),
             cut_after: None,
+            sent_at: Moment::default(),
             spread_over: None,
         };
 

@@ -301,9 +301,13 @@ impl Account {
         };
         let connection = sending.connection;
         let fault = sending.fault.as_ref();
-        let post = webhook
-            .address
-            .post(&webhook.secret_token, sending.update_id, &sending.content, fault);
+        let post = webhook.address.post(
+            now,
+            &webhook.secret_token,
+            sending.update_id,
+            &sending.content,
+            fault,
+        );
         self.hook.actions.push(WebhookAction::Post { connection, post });
         self.hook.open_posts.insert(connection, self.ledger.posts.len());
         self.ledger.posts.push(PostRecord {

@@ -313,12 +313,12 @@ impl Dispatcher {
                 _ => {}
             }
             if let Some(id) = first {
-                self.post(desk, id, domain, fault);
+                self.post(desk, id, fault);
             }
         }
     }
 
-    fn post(&mut self, desk: &mut Desk<'_>, id: i64, domain: Domain, fault: Option<WebhookFault>) {
+    fn post(&mut self, desk: &mut Desk<'_>, id: i64, fault: Option<WebhookFault>) {
         let Some(update) = self.loaded.get_mut(&id) else {
             return;
         };
@@ -354,10 +354,14 @@ impl Dispatcher {
             self.lines.add_extra(desk.now, connection, twin);
             desk.steps.push(sending(connection, fault));
         }
+    }
+
+    /// Counts an ended post for the domains that let others overtake.
+    fn overtake(&mut self, now: Moment, domain: Domain) {
         for (held, left) in &mut self.held {
             *left -= usize::from(*held != domain);
             if *left == 0 {
-                self.waiting.insert((desk.now, *held));
+                self.waiting.insert((now, *held));
             }
         }
         self.held.retain(|(_, left)| *left > 0);
@@ -388,6 +392,11 @@ impl Dispatcher {
             ending,
             retry_at: None,
         };
+        if role == Role::Genuine
+            && let Some(domain) = self.loaded.get(&id).map(|update| update.domain)
+        {
+            self.overtake(desk.now, domain);
+        }
         let place = desk.steps.len();
         desk.steps.push(Step::Ended(ended));
         let retry_at = match role {

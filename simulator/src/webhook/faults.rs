@@ -26,7 +26,8 @@ pub enum WebhookFault {
     SlowRequest(Duration),
     /// The update is posted after this time.
     Delay(Duration),
-    /// The update is posted after this many posts of other ordering domains; without them it waits for ever.
+    /// The update is posted after this many posts of other ordering domains have ended, answered or not; without them it
+    /// waits for ever.
     LetOvertake(usize),
     /// The update comes first from somebody who does not know the secret: with another secret token. The answer to
     /// that has no effect, and then the real one comes.

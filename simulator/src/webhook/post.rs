@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::action::WebhookPost;
 use super::faults::WebhookFault;
+use crate::Moment;
 
 /// What a forger sends in place of the secret token, in the same alphabet.
 const FORGED_SECRET: &str = "not-the-secret-of-this-webhook";
@@ -65,6 +66,7 @@ impl Address {
     /// Returns the request for an update whose JSON text after the id is `content`.
     pub(crate) fn post(
         &self,
+        now: Moment,
         secret: &str,
         update_id: i64,
         content: &[u8],
@@ -101,6 +103,7 @@ impl Address {
             update_id,
             head: Bytes::from(head),
             cut_after: (fault == Some(&WebhookFault::CutRequest)).then_some(body.len() / 2),
+            sent_at: now,
             spread_over: match fault {
                 Some(WebhookFault::SlowRequest(span)) => Some(*span),
                 _ => None,
@@ -116,7 +119,7 @@ mod tests {
 
     fn head(url: &str, secret: &str, fault: Option<&WebhookFault>) -> String {
         let address = Address::parse(url).unwrap();
-        let post = address.post(secret, 7, b"\"message\":{}", fault);
+        let post = address.post(Moment::default(), secret, 7, b"\"message\":{}", fault);
         String::from_utf8(post.head.to_vec()).unwrap()
     }
 
@@ -124,7 +127,7 @@ mod tests {
     fn a_request_looks_like_one_of_the_server() {
         let address = Address::parse("http://me:pw@127.0.0.1:8443/hook?x=1").unwrap();
 
-        let post = address.post("hush", 7, b"\"message\":{}", None);
+        let post = address.post(Moment::default(), "hush", 7, b"\"message\":{}", None);
 
         assert_eq!(post.body, "{\"update_id\":7,\n\"message\":{}}");
         assert_eq!(
