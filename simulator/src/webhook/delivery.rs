@@ -103,7 +103,6 @@ impl Hook {
         let dispatcher = Dispatcher::new(now, webhook.max_connections(), self.rng.fork());
         self.dispatcher = Some(dispatcher);
         self.settings = Some(webhook);
-        self.last_error = None;
     }
 
     /// Moves the records of posts in flight into a new ledger.

@@ -51,6 +51,7 @@ fn an_update_delivered_twice_at_once_has_a_line_of_its_own_for_the_copy() {
     let (copy, _) = bench.in_flight[0];
     bench.decide(|dispatcher, desk| dispatcher.answered(desk, copy, &WebhookAnswer::new(200, "")));
     assert_eq!(bench.posted(), [id], "the answer to the copy means nothing");
+    assert_eq!(bench.closed, 1, "its line is not used again");
     bench.acknowledges(id);
 
     assert_eq!(bench.posted(), [behind]);
@@ -154,4 +155,34 @@ fn after_a_jump_of_ids_the_queue_is_read_again_and_old_answers_mean_nothing() {
     bench.acknowledges(id);
 
     assert_eq!(bench.posted(), [behind]);
+}
+
+#[test]
+fn a_copy_in_flight_takes_no_connection_from_the_others() {
+    let mut bench = Bench::warm(1);
+    bench.faults.inject(WebhookFault::DeliverTwiceAtOnce.everywhere());
+    let id = bench.say(1);
+    let (first, _) = bench.in_flight[0];
+
+    bench.decide(|dispatcher, desk| dispatcher.hung_up(desk, first, None));
+    bench.turn();
+
+    assert_eq!(bench.posted(), [id, id]);
+}
+
+#[test]
+fn the_retry_after_of_a_lost_answer_is_lost_too() {
+    let mut bench = Bench::warm(1);
+    bench.faults.inject(WebhookFault::LoseAnswer.everywhere());
+    let id = bench.say(1);
+
+    bench.answer(
+        id,
+        &WebhookAnswer {
+            retry_after: Some("30".to_owned()),
+            ..WebhookAnswer::new(503, "")
+        },
+    );
+
+    assert_eq!(bench.retry_in(), Some(0));
 }

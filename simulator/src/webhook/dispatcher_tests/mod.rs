@@ -153,7 +153,11 @@ impl Bench {
     }
 
     fn fails(&mut self, id: i64) {
-        self.answer(id, &WebhookAnswer::new(500, ""));
+        self.fails_to(id, 500);
+    }
+
+    fn fails_to(&mut self, id: i64, status: u16) {
+        self.answer(id, &WebhookAnswer::new(status, ""));
     }
 
     fn acknowledges(&mut self, id: i64) {

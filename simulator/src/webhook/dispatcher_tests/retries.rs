@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Bench;
 use crate::webhook::action::WebhookAnswer;
+use crate::webhook::faults::WebhookFault;
 use crate::webhook::step::Ending;
 
 #[test]
@@ -121,4 +122,22 @@ fn any_other_answer_starts_the_23_hours_again() {
     bench.answer(id, &WebhookAnswer::new(410, "Gone"));
 
     assert!(!bench.gone);
+}
+
+#[test]
+fn an_answer_that_means_nothing_does_not_start_the_23_hours_again() {
+    let mut bench = Bench::warm(40);
+    let id = bench.say(1);
+    bench.answer(id, &WebhookAnswer::new(410, "Gone"));
+    bench.faults.inject(WebhookFault::WrongSecret.everywhere());
+    bench.answer(id, &WebhookAnswer::new(410, "Gone"));
+    bench.wait(2_000);
+    bench.acknowledges(id);
+    bench.fails_to(id, 410);
+
+    bench.now = bench.now + Duration::from_secs(23 * 3600);
+    bench.turn();
+    bench.fails_to(id, 410);
+
+    assert!(bench.gone);
 }

@@ -179,6 +179,7 @@ fn a_forged_post_that_is_accepted_is_a_violation_and_confirms_nothing() {
     assert_eq!(bot.view().posts()[0].fault, Some("wrong_secret"));
     hooked.status(200, "OK");
     assert_eq!(hooked.stage.bot().view().confirmed(), [id]);
+    assert_eq!(hooked.stage.violations().len(), 1);
 }
 
 #[test]
@@ -219,4 +220,17 @@ fn clearing_the_ledger_keeps_the_posts_in_flight() {
 
     let bot = hooked.stage.bot();
     assert_eq!(bot.view().posts()[0].outcome, PostOutcome::Acknowledged);
+}
+
+#[test]
+fn what_has_expired_before_the_webhook_was_set_is_not_posted() {
+    let mut hooked = Hooked::bare();
+    let query = json!({"inline_query": {"id": "1", "from": {"id": 5}}});
+    hooked.stage.bot().push(&query).unwrap();
+    hooked.wait(31_000);
+
+    hooked.set(&[]);
+
+    assert!(hooked.posted().is_empty());
+    assert_eq!(hooked.stage.bot().view().issued()[0].fate, Fate::Expired);
 }

@@ -71,7 +71,14 @@ fn a_reply_that_the_bot_would_have_to_correct_is_noticed() {
 
     hooked.answer(reply("sendMessage", 404));
 
-    assert_eq!(hooked.stage.violations(), ["webhook_reply_invalid"]);
+    hooked
+        .stage
+        .call("sendMessage", &[("chat_id", "404"), ("text", "x")]);
+    assert_eq!(
+        hooked.stage.violations(),
+        ["webhook_reply_invalid"],
+        "a call is told so"
+    );
     assert_eq!(hooked.stage.bot().view().refused()[0].code, 400);
     assert_eq!(hooked.stage.bot().view().confirmed().len(), 1);
 }

@@ -166,6 +166,11 @@ fn a_certificate_is_noted_and_has_a_largest_size() {
     );
     let too_big = format!("Bad Request: certificate size is too big ({} bytes)", largest + 1);
     assert_eq!(set(largest + 1), (too_big, json!(false)));
+
+    set(1);
+    let without = hooked.set(&[]);
+    assert_eq!(description(&without), "Webhook was set");
+    assert_eq!(hooked.info()["has_custom_certificate"], false);
 }
 
 #[test]
