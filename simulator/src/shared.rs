@@ -36,16 +36,18 @@ pub(crate) fn guarded<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Wall-clock time that never goes backwards and can be moved forward.
+/// Wall-clock time that never goes backwards, can be moved forward and may run fast.
 #[derive(Debug)]
 pub(crate) struct Clock {
     started: Instant,
     started_at: Moment,
     skipped: Duration,
+    /// Seconds of this clock in one second.
+    rate: u32,
 }
 
 impl Clock {
-    fn start() -> Self {
+    fn start(rate: u32) -> Self {
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
@@ -53,16 +55,19 @@ impl Clock {
             started: Instant::now(),
             started_at: Moment::from_unix(since_epoch),
             skipped: Duration::ZERO,
+            rate,
         }
     }
 
     pub(crate) fn now(&self) -> Moment {
-        self.started_at + self.started.elapsed() + self.skipped
+        self.started_at + self.started.elapsed().saturating_mul(self.rate) + self.skipped
     }
 
     /// Returns the real time at which the clock will show `moment`.
     fn instant_of(&self, moment: Moment) -> Instant {
-        self.started + moment.since(self.started_at + self.skipped)
+        // Rounded up: a moment too early there is nothing to do yet.
+        let real = moment.since(self.started_at + self.skipped) / self.rate;
+        self.started + real + Duration::from_nanos(u64::from(self.rate > 1))
     }
 }
 
@@ -137,12 +142,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Returns the world behind its lock, and what its webhooks want sent.
-    pub(crate) fn new(world: World) -> (Arc<Self>, UnboundedReceiver<WebhookAction>) {
+    pub(crate) fn new(world: World, clock_rate: u32) -> (Arc<Self>, UnboundedReceiver<WebhookAction>) {
         let (webhooks, actions) = unbounded_channel();
         let shared = Arc::new(Self {
             state: Mutex::new(State {
                 world,
-                clock: Clock::start(),
+                clock: Clock::start(clock_rate),
                 connections: Connections::default(),
                 waiters: HashMap::new(),
                 webhooks,

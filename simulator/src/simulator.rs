@@ -48,7 +48,7 @@ pub enum StartError {
 }
 
 /// The settings of a [`Simulator`] that has not been started.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct SimulatorBuilder {
     port: u16,
@@ -56,6 +56,20 @@ pub struct SimulatorBuilder {
     token: Option<String>,
     rules: Rules,
     seed: Option<u64>,
+    clock_rate: u32,
+}
+
+impl Default for SimulatorBuilder {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            control: None,
+            token: None,
+            rules: Rules::default(),
+            seed: None,
+            clock_rate: 1,
+        }
+    }
 }
 
 impl fmt::Debug for SimulatorBuilder {
@@ -65,6 +79,7 @@ impl fmt::Debug for SimulatorBuilder {
             .field("control", &self.control)
             .field("rules", &self.rules)
             .field("seed", &self.seed)
+            .field("clock_rate", &self.clock_rate)
             .finish_non_exhaustive()
     }
 }
@@ -114,6 +129,21 @@ impl SimulatorBuilder {
         self
     }
 
+    /// Lets the server's clock run so many times as fast as real time; default 1.
+    ///
+    /// Timeouts, retries of webhooks, flood waits and lifetimes of updates shrink accordingly, and dates in updates run
+    /// ahead. For a moment that a test knows, [`Simulator::advance_clock`] is exact and leaves the rest alone.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `rate` is 0.
+    #[track_caller]
+    pub fn clock_rate(mut self, rate: u32) -> Self {
+        assert!(rate > 0, "the clock of a server can't stand still");
+        self.clock_rate = rate;
+        self
+    }
+
     /// Starts the server on a thread of its own; it answers when this returns.
     ///
     /// # Errors
@@ -127,6 +157,7 @@ impl SimulatorBuilder {
             token,
             rules,
             seed,
+            clock_rate,
         } = self;
         let token = token.unwrap_or_else(|| well_formed(DEFAULT_BOT_ID));
         bot_id(&token)?;
@@ -136,7 +167,7 @@ impl SimulatorBuilder {
         let control = control.map(listen).transpose()?;
         let control_address = control.as_ref().map(address_of).transpose()?;
         let world = World::new(rules, seed.unwrap_or_else(|| fastrand::u64(..)));
-        let (shared, webhook_actions) = Shared::new(world);
+        let (shared, webhook_actions) = Shared::new(world, clock_rate);
 
         let (ready, started) = mpsc::channel();
         let served = shared.clone();

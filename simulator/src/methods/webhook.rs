@@ -22,8 +22,7 @@ const MAX_CERTIFICATE_BYTES: usize = 3 << 20;
 /// The longest secret token.
 const MAX_SECRET: usize = 256;
 
-/// The webhook of a bot.
-#[derive(Clone, Debug)]
+/// The webhook of a bot. It has no `Debug`: URL and token are secrets.
 pub(crate) struct Webhook {
     /// The URL as it was given.
     url: String,

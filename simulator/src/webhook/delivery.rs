@@ -24,7 +24,6 @@ const RESET: &str = "Connection reset by peer";
 const VOID_ANSWER: &str = "Bad Request: the body of the response can't be parsed";
 
 /// The webhook of a bot, set or not.
-#[derive(Debug)]
 pub(crate) struct Hook {
     pub(crate) settings: Option<Webhook>,
     pub(crate) faults: WebhookFaultScript,

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actogram_simulator::{Fate, PostOutcome, Restart};
+use actogram_simulator::{Fate, PostOutcome, Restart, Simulator};
 use serde_json::json;
 
 use crate::receiver::Says;
@@ -162,4 +162,57 @@ fn a_killed_server_posts_what_it_does_not_remember_as_acknowledged() {
     again.sort_unstable();
     assert_eq!(again, ["hello", "warm"]);
     stage.until("all are acknowledged", |view| view.pending_count() == 0);
+}
+
+#[test]
+fn on_a_fast_clock_a_minute_of_retries_passes_in_a_moment() {
+    let simulator = Simulator::builder().local(true).clock_rate(100);
+    let stage = Stage::started_by(simulator);
+    stage.set(&json!({}));
+    stage.receiver.answer_next((0..6).map(|_| Says::status(500)));
+
+    let id = stage.bot.user("Ann").say("hello");
+
+    stage.until_confirmed(id);
+    let posts = stage.bot.posts();
+    let span = posts.last().unwrap().sent_at.since(posts[0].sent_at);
+    assert!(span >= Duration::from_secs(2 + 4 + 8 + 16 + 32), "{span:?}");
+}
+
+#[test]
+fn a_bot_that_dies_and_comes_back_gets_everything_in_order() {
+    let simulator = Simulator::builder().local(true).clock_rate(100);
+    let mut stage = Stage::started_by(simulator);
+    stage.set(&json!({"max_connections": 4}));
+    let users: Vec<_> = (0..6)
+        .map(|number| stage.bot.user(&format!("User {number}")))
+        .collect();
+
+    for life in 0..5 {
+        for (user, text) in users.iter().flat_map(|user| (0..5).map(move |text| (user, text))) {
+            user.say(&(life * 5 + text).to_string());
+        }
+        stage.receiver.until_seen(3 + life * 8);
+        stage.receiver.restart();
+    }
+    stage.until("all are acknowledged", |view| view.pending_count() == 0);
+    assert!(
+        stage.outcomes().contains(&PostOutcome::Unanswered),
+        "the run is void: no death met a request"
+    );
+
+    for user in &users {
+        let mut texts: Vec<usize> = Vec::new();
+        for one in stage.receiver.seen().iter().filter(|one| one.update.is_some()) {
+            if one.update.as_ref().unwrap()["message"]["chat"]["id"] == user.chat_id() {
+                let number = one.text().parse().unwrap();
+                // A request whose answer died with the bot comes again.
+                if texts.last() != Some(&number) {
+                    texts.push(number);
+                }
+            }
+        }
+        assert_eq!(texts, (0..25).collect::<Vec<_>>());
+    }
+    assert!(stage.bot.violations().is_empty());
 }

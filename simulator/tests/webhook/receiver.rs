@@ -88,6 +88,7 @@ struct State {
 /// The running webhook; it ends when it is dropped.
 pub(crate) struct Receiver {
     pub(crate) url: String,
+    port: u16,
     state: Arc<State>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
@@ -96,35 +97,35 @@ pub(crate) struct Receiver {
 impl Receiver {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
             notes: Mutex::default(),
             changed: Condvar::new(),
             held: watch::Sender::new(Vec::new()),
         });
-        let served = state.clone();
-        let (started, handle) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            actix_web::rt::System::new().block_on(async move {
-                let server = HttpServer::new(move || {
-                    App::new()
-                        .app_data(web::Data::from(served.clone()))
-                        .default_service(web::to(receive))
-                })
-                .workers(1)
-                .disable_signals()
-                .listen(listener)
-                .unwrap()
-                .run();
-                started.send(server.handle()).unwrap();
-                server.await.unwrap();
-            });
-        });
+        let (handle, thread) = serve(listener, state.clone());
         Self {
-            url,
+            url: format!("http://127.0.0.1:{port}/hook"),
+            port,
             state,
-            handle: handle.recv().unwrap(),
+            handle,
             thread: Some(thread),
+        }
+    }
+
+    /// Dies, whatever is in flight, and comes back on the same port.
+    pub(crate) fn restart(&mut self) {
+        self.end();
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
+        let (handle, thread) = serve(listener, self.state.clone());
+        self.handle = handle;
+        self.thread = Some(thread);
+    }
+
+    fn end(&mut self) {
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
         }
     }
 
@@ -172,13 +173,32 @@ impl Receiver {
     }
 }
 
+/// Starts the server on a thread of its own.
+fn serve(listener: TcpListener, state: Arc<State>) -> (ServerHandle, JoinHandle<()>) {
+    let (started, handle) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let server = HttpServer::new(move || {
+                App::new()
+                    .app_data(web::Data::from(state.clone()))
+                    .default_service(web::to(receive))
+            })
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run();
+            started.send(server.handle()).unwrap();
+            server.await.unwrap();
+        });
+    });
+    (handle.recv().unwrap(), thread)
+}
+
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.release();
-        drop(self.handle.stop(false));
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
+        self.end();
     }
 }
 

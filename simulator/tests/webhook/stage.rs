@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actogram_simulator::{Bot, PostOutcome, PostRecord, Simulator, View};
+use actogram_simulator::{Bot, PostOutcome, PostRecord, Simulator, SimulatorBuilder, View};
 use serde_json::{Value, json};
 
 use crate::receiver::Receiver;
@@ -39,7 +39,12 @@ impl Stage {
 
     /// A receiver that the server does not know.
     pub(crate) fn bare() -> Self {
-        let simulator = Simulator::builder().local(true).control(0).start().unwrap();
+        Self::started_by(Simulator::builder().local(true).control(0))
+    }
+
+    /// The same with other settings of the server.
+    pub(crate) fn started_by(builder: SimulatorBuilder) -> Self {
+        let simulator = builder.start().unwrap();
         Self {
             bot: simulator.bot(),
             simulator,
