@@ -388,7 +388,10 @@ impl Account {
     fn reissue(&mut self, now: Moment, slot: Slot) {
         if let Some(original) = self.ledger.issued.get(slot.record) {
             let (kind, chat_id, text) = (original.kind.clone(), original.chat_id, original.text.clone());
-            self.issue(now, kind, slot.content, chat_id, text);
+            let again = self.issue(now, kind, slot.content, chat_id, text);
+            if let (Some(id), Some(dispatcher)) = (again, &mut self.hook.dispatcher) {
+                dispatcher.spare(id);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! number of connections; a domain counts once, however many updates it holds. The first update of each domain is
 //! posted, retried on its [`Schedule`], and makes room for the next one when it is acknowledged or expires.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,6 +53,8 @@ pub(crate) struct Dispatcher {
     waiting: BTreeSet<(Moment, Domain)>,
     /// Domains that let others overtake, each with the number that is left.
     held: Vec<(Domain, usize)>,
+    /// Updates whose next post no fault strikes, since it has come from one.
+    spared: HashSet<i64>,
     lines: Lines,
     budget: Budget,
     /// Whether a connection has been opened, for a webhook that is set.
@@ -73,6 +75,7 @@ impl Dispatcher {
             domains: HashMap::new(),
             waiting: BTreeSet::new(),
             held: Vec::new(),
+            spared: HashSet::new(),
             lines: Lines::default(),
             budget: Budget::default(),
             tried: false,
@@ -111,8 +114,15 @@ impl Dispatcher {
         self.domains.clear();
         self.waiting.clear();
         self.held.clear();
+        self.spared.clear();
         self.lines.disown();
         self.update_arrived(now);
+    }
+
+    /// Keeps faults from the next post of an update. A rule for every post would otherwise strike what it has itself
+    /// brought about, for ever.
+    pub(crate) fn spare(&mut self, id: i64) {
+        self.spared.insert(id);
     }
 
     /// Tells whether a connection belongs to this webhook.
@@ -294,27 +304,30 @@ impl Dispatcher {
             }
             self.waiting.pop_first();
             let first = self.domains.get(&domain).and_then(VecDeque::front).copied();
-            let Some(update) = first.and_then(|id| self.loaded.get_mut(&id)) else {
+            let Some((id, update)) = first.and_then(|id| Some((id, self.loaded.get_mut(&id)?))) else {
                 continue;
             };
-            let fault = desk.faults.strike(&update.kind, update.chat_id);
+            let spared = self.spared.remove(&id) || update.confirmed;
+            let fault = (!spared)
+                .then(|| desk.faults.strike(&update.kind, update.chat_id))
+                .flatten();
             match fault {
                 Some(WebhookFault::Delay(delay)) => {
                     update.wake_at = desk.now + delay;
                     self.waiting.insert((update.wake_at, domain));
+                    self.spare(id);
                     continue;
                 }
                 Some(WebhookFault::LetOvertake(count @ 1..)) => {
                     self.held.push((domain, count));
+                    self.spare(id);
                     continue;
                 }
                 Some(WebhookFault::DeliverTwice) => update.repeats = true,
                 Some(WebhookFault::DeliverUnderNewId) => update.reissues = true,
                 _ => {}
             }
-            if let Some(id) = first {
-                self.post(desk, id, fault);
-            }
+            self.post(desk, id, fault);
         }
     }
 
@@ -343,6 +356,7 @@ impl Dispatcher {
             if let Some(connection) = self.lines.occupy(in_flight(Role::Forged)) {
                 desk.steps.push(sending(connection, fault));
             }
+            self.spare(id);
             return;
         }
         let twin = (fault == Some(WebhookFault::DeliverTwiceAtOnce)).then(|| in_flight(Role::Twin));
@@ -356,10 +370,10 @@ impl Dispatcher {
         }
     }
 
-    /// Counts an ended post for the domains that let others overtake.
-    fn overtake(&mut self, now: Moment, domain: Domain) {
+    /// Counts an ended post for the domains that let others overtake; a domain that does has no post of its own.
+    fn overtake(&mut self, now: Moment) {
         for (held, left) in &mut self.held {
-            *left -= usize::from(*held != domain);
+            *left -= 1;
             if *left == 0 {
                 self.waiting.insert((now, *held));
             }
@@ -392,10 +406,8 @@ impl Dispatcher {
             ending,
             retry_at: None,
         };
-        if role == Role::Genuine
-            && let Some(domain) = self.loaded.get(&id).map(|update| update.domain)
-        {
-            self.overtake(desk.now, domain);
+        if role == Role::Genuine {
+            self.overtake(desk.now);
         }
         let place = desk.steps.len();
         desk.steps.push(Step::Ended(ended));

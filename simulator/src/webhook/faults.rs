@@ -6,7 +6,8 @@ use std::time::Duration;
 /// What goes wrong when an update is posted to a webhook.
 ///
 /// A fault becomes a [`WebhookFaultRule`] with [`on`](Self::on) or [`everywhere`](Self::everywhere) and is injected
-/// with [`Bot::webhook_fault`](crate::Bot::webhook_fault).
+/// with [`Bot::webhook_fault`](crate::Bot::webhook_fault). A post that a fault has brought about (the copy, the one after
+/// the delay or the forgery) is spared by the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WebhookFault {

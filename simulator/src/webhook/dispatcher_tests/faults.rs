@@ -186,3 +186,29 @@ fn the_retry_after_of_a_lost_answer_is_lost_too() {
 
     assert_eq!(bench.retry_in(), Some(0));
 }
+
+#[test]
+fn a_rule_for_every_post_does_not_strike_what_it_has_brought_about() {
+    for (fault, posts) in [
+        (WebhookFault::DeliverTwice, 2),
+        (WebhookFault::DeliverUnderNewId, 2),
+        (WebhookFault::Delay(Duration::from_secs(1)), 1),
+        (WebhookFault::WrongSecret, 2),
+        (WebhookFault::LetOvertake(1), 1),
+    ] {
+        let mut bench = Bench::warm(40);
+        bench
+            .faults
+            .inject(fault.clone().everywhere().to_chat(1).forever());
+        bench.say(1);
+        bench.say(2);
+
+        for _ in 0..20 {
+            bench.answer_all(200);
+            bench.wait(1_000);
+        }
+
+        let of_chat_1 = bench.ended.len() - 1;
+        assert_eq!((of_chat_1, bench.queue.len()), (posts, 0), "{fault:?}");
+    }
+}

@@ -115,8 +115,9 @@ impl Bench {
                 Step::Gone => self.gone = true,
                 Step::Reissue(slot) => {
                     let expires_at = slot.expires_at;
-                    self.queue.push(slot.content, expires_at, slot.record).unwrap();
+                    let (id, _) = self.queue.push(slot.content, expires_at, slot.record).unwrap();
                     self.dispatcher.update_arrived(self.now);
+                    self.dispatcher.spare(id);
                 }
                 Step::Close(_) => self.closed += 1,
                 Step::Removed(_) => {}

@@ -166,10 +166,14 @@ fn a_forged_post_that_is_accepted_is_a_violation_and_confirms_nothing() {
         .stage
         .bot()
         .webhook_fault(WebhookFault::WrongSecret.everywhere().times(2));
-    let id = hooked.say("hello");
+    let first = hooked.say("hello");
 
     hooked.status(401, "Unauthorized");
+    hooked.status(200, "OK");
+    assert_eq!(hooked.stage.bot().view().confirmed(), [first]);
     assert!(hooked.stage.violations().is_empty());
+
+    let id = hooked.say("again");
     hooked.status(200, "OK");
     assert_eq!(hooked.stage.violations(), ["forged_post_accepted"]);
 
@@ -178,21 +182,28 @@ fn a_forged_post_that_is_accepted_is_a_violation_and_confirms_nothing() {
     assert_eq!(bot.view().posts()[0].outcome, PostOutcome::Ignored);
     assert_eq!(bot.view().posts()[0].fault, Some("wrong_secret"));
     hooked.status(200, "OK");
-    assert_eq!(hooked.stage.bot().view().confirmed(), [id]);
+    assert_eq!(hooked.stage.bot().view().confirmed(), [first, id]);
     assert_eq!(hooked.stage.violations().len(), 1);
 }
 
 #[test]
 fn an_update_under_a_new_id_is_issued_again() {
     let mut hooked = Hooked::new();
-    hooked.stage.bot().webhook_fault(WebhookFault::DeliverUnderNewId);
+    hooked
+        .stage
+        .bot()
+        .webhook_fault(WebhookFault::DeliverUnderNewId.everywhere().forever());
     let id = hooked.say("hello");
 
     hooked.status(200, "OK");
 
     assert_eq!(hooked.posted(), [id + 1]);
-    let bot = hooked.stage.bot();
-    assert_eq!(bot.view().issued()[1].text.as_deref(), Some("hello"));
+    assert_eq!(
+        hooked.stage.bot().view().issued()[1].text.as_deref(),
+        Some("hello")
+    );
+    hooked.status(200, "OK");
+    assert!(hooked.posted().is_empty(), "only once");
 }
 
 #[test]
