@@ -15,7 +15,6 @@ use crate::faults::FaultScript;
 use crate::files::Files;
 use crate::flood::{Flood, FloodProfile};
 use crate::ledger::{Fate, Issued, Ledger};
-use crate::methods::webhook::Webhook;
 use crate::params::Params;
 use crate::people::{ChatRecord, Person};
 use crate::reply::{Failure, Reply};
@@ -24,6 +23,7 @@ use crate::updates::kinds::{AllowedUpdates, lifetime};
 use crate::updates::polling::Polling;
 use crate::updates::queue::{Removal, Removed, Slot, UpdateQueue};
 use crate::violations::Watch;
+use crate::webhook::delivery::Hook;
 
 /// How many confirmations a server that loses its last ones can bring back.
 const REMEMBERED_CONFIRMATIONS: usize = 100_000;
@@ -89,8 +89,7 @@ pub(crate) struct Account {
     pub(crate) queue: UpdateQueue,
     pub(crate) polling: Polling,
     pub(crate) allowed: AllowedUpdates,
-    pub(crate) webhook: Option<Webhook>,
-    pub(crate) last_webhook_call: Option<Moment>,
+    pub(crate) hook: Hook,
     pub(crate) logged_out: bool,
     /// Whether every call ends with a closed connection.
     pub(crate) down: bool,
@@ -128,8 +127,10 @@ impl Account {
         created: usize,
         rules: Rules,
         numbering: Numbering,
+        connections: Numbering,
         rng: fastrand::Rng,
     ) -> Self {
+        let hook_rng = rng.clone();
         Self {
             created,
             me: Person {
@@ -142,8 +143,7 @@ impl Account {
             queue: UpdateQueue::new(rng),
             polling: Polling::default(),
             allowed: AllowedUpdates::default(),
-            webhook: None,
-            last_webhook_call: None,
+            hook: Hook::new(connections, hook_rng),
             logged_out: false,
             down: false,
             started_at: None,
@@ -184,6 +184,7 @@ impl Account {
         let (id, pushed_out) = self.queue.push(content, expires_at, record).ok()?;
         if id != expected {
             self.watch.ids_jumped();
+            self.hook.reload(now);
         }
         self.ledger.issued.push(Issued {
             id,
@@ -196,6 +197,7 @@ impl Account {
         });
         self.settle(now, pushed_out);
         self.polling.update_arrived(now);
+        self.hook.update_arrived(now);
         Some(id)
     }
 
@@ -257,7 +259,7 @@ impl Account {
         self.settle(now, removed);
     }
 
-    /// Forgets the ledger and the violations, except what is queued or waits. Forgotten confirmations cannot be lost
+    /// Forgets the ledger and the violations, except what is queued, waits or is in flight. Forgotten confirmations cannot be lost
     /// any more.
     pub(crate) fn clear_ledger(&mut self) {
         let old = std::mem::take(&mut self.ledger);
@@ -274,11 +276,12 @@ impl Account {
             self.ledger.polls.push(record);
             poll.record = 0;
         }
+        self.hook.keep_open_posts(old.posts, &mut self.ledger.posts);
         self.recent_confirmations.clear();
         self.watch.violations.clear();
     }
 
-    /// Does what is due: answers the waiting poll, sweeps the queue.
+    /// Does what is due: answers the waiting poll, sweeps the queue, posts to the webhook.
     pub(crate) fn advance(&mut self, now: Moment) {
         self.started_at.get_or_insert(now);
         if let Some(poll) = self.polling.take_due(now) {
@@ -292,11 +295,13 @@ impl Account {
             let removed = self.queue.sweep(now.unix_seconds());
             self.settle(now, removed);
         }
+        self.advance_webhook(now);
     }
 
     /// Returns when [`advance`](Self::advance) has something to do next.
     pub(crate) fn due_at(&self) -> Option<Moment> {
-        self.polling.due_at().into_iter().chain(self.next_sweep).min()
+        let due = [self.polling.due_at(), self.next_sweep, self.hook.due_at()];
+        due.into_iter().flatten().min()
     }
 
     /// Returns the id of the next message in a chat.

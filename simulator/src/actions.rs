@@ -292,6 +292,7 @@ impl Account {
         }
         let removed = self.queue.clear();
         self.queue.continue_at(id);
+        self.hook.reload(now);
         let again: Vec<_> = removed.iter().map(|gone| gone.slot.clone()).collect();
         self.settle(now, removed);
         if queued == Queued::Kept {

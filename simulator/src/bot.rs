@@ -11,13 +11,14 @@ use crate::account::Account;
 use crate::actions::{ActionError, Queued};
 use crate::chat::{Chat, User};
 use crate::faults::FaultRule;
-use crate::ledger::{Issued, PollRecord, Refused, Sent};
+use crate::ledger::{Issued, PollRecord, PostRecord, Refused, Sent};
 use crate::people::{Access, ChatKind};
 use crate::request::BotKey;
 use crate::shared::{Shared, State, guarded};
 use crate::token::{TokenError, bot_id};
 use crate::view::View;
 use crate::violations::Violation;
+use crate::webhook::faults::WebhookFaultRule;
 
 /// One bot of a [`Simulator`](crate::Simulator).
 ///
@@ -175,25 +176,49 @@ impl Bot {
         self.write(|account, _| account.faults.inject(rule));
     }
 
-    /// Takes back every fault that has not struck. Announced flood waits stay announced.
-    pub fn clear_faults(&self) {
-        self.write(|account, _| account.faults.clear());
+    /// Injects a fault of webhook delivery; faults strike in the order they were injected.
+    pub fn webhook_fault(&self, rule: impl Into<WebhookFaultRule>) {
+        let rule = rule.into();
+        self.write(|account, _| account.hook.faults.inject(rule));
     }
 
-    /// Returns how many calls are still to go wrong.
+    /// Holds back posts to the webhook until [`resume_webhook`](Self::resume_webhook). Posts in flight go on; `setWebhook`
+    /// and a restart do not end it.
+    pub fn pause_webhook(&self) {
+        self.write(|account, _| account.hook.paused = true);
+    }
+
+    /// Ends [`pause_webhook`](Self::pause_webhook).
+    pub fn resume_webhook(&self) {
+        self.write(|account, now| {
+            account.hook.paused = false;
+            account.hook.wake(now);
+        });
+    }
+
+    /// Takes back every fault of calls and posts that has not struck. Announced flood waits stay announced.
+    pub fn clear_faults(&self) {
+        self.write(|account, _| {
+            account.faults.clear();
+            account.hook.faults.clear();
+        });
+    }
+
+    /// Returns how many calls and posts are still to go wrong.
     pub fn faults_left(&self) -> usize {
         self.view(|view| view.faults_left())
     }
 
     /// Makes the server unreachable for this bot: the connection of its waiting poll is closed, and that of every
-    /// call, unprocessed. [`Simulator::go_down`](crate::Simulator::go_down) does it for the whole server.
+    /// call, unprocessed; nothing is posted to its webhook. [`Simulator::go_down`](crate::Simulator::go_down) does it for
+    /// the whole server.
     pub fn go_down(&self) {
-        self.shared.change(|state, _| {
+        self.shared.change(|state, now| {
             let account = state
                 .world
                 .account_mut(&self.key)
                 .expect("bots are never removed");
-            account.down = true;
+            account.set_down(now, true);
             if let Some(ticket) = account.polling.waiting().map(|poll| poll.ticket) {
                 state.close_connection_of(ticket);
             }
@@ -202,7 +227,7 @@ impl Bot {
 
     /// Ends [`go_down`](Self::go_down).
     pub fn go_up(&self) {
-        self.write(|account, _| account.down = false);
+        self.write(|account, now| account.set_down(now, false));
     }
 
     /// Undoes `logOut`.
@@ -230,6 +255,11 @@ impl Bot {
         self.view(|view| view.polls().to_vec())
     }
 
+    /// Returns the posts to the webhook, oldest first.
+    pub fn posts(&self) -> Vec<PostRecord> {
+        self.view(|view| view.posts().to_vec())
+    }
+
     /// Returns the calls that took effect, oldest first.
     pub fn sent(&self) -> Vec<Sent> {
         self.view(|view| view.sent().to_vec())
@@ -245,7 +275,7 @@ impl Bot {
         self.view(|view| view.violations().to_vec())
     }
 
-    /// Forgets every record except those of updates that are queued and of the poll that waits.
+    /// Forgets every record except those of updates that are queued, of the poll that waits and of posts in flight.
     ///
     /// Confirmations that are forgotten cannot come back in a restart.
     pub fn clear_ledger(&self) {

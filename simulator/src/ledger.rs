@@ -1,14 +1,16 @@
-//! What happened, kept for the test to read: updates issued, polls, calls accepted and refused.
+//! What happened, kept for the test to read: updates issued, polls, posts, calls accepted and refused.
 //!
 //! The real server never shows any of this. The ledger grows without bound until
 //! [`Bot::clear_ledger`](crate::Bot::clear_ledger).
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::Moment;
+use crate::webhook::action::WebhookConnection;
 
 /// An update that entered the queue.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -92,6 +94,64 @@ pub enum PollOutcome {
     NotProcessed,
 }
 
+/// One post of an update to a webhook.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PostRecord {
+    /// The update.
+    pub update_id: i64,
+    /// Which post of this update it is, from 1 on. A webhook that is set anew counts anew.
+    pub attempt: usize,
+    /// The connection it went over.
+    pub connection: WebhookConnection,
+    /// When it was handed to the connection.
+    pub sent_at: Moment,
+    /// When its answer was complete, or when it was known that there is none; `None` while it is in flight.
+    pub ended_at: Option<Moment>,
+    /// The HTTP status of the answer.
+    pub status: Option<u16>,
+    /// How it ended.
+    pub outcome: PostOutcome,
+    /// Why it failed, in the words of `getWebhookInfo` where it has words for that.
+    pub error: Option<String>,
+    /// When the update is posted again.
+    pub retry_at: Option<Moment>,
+    /// The method of the webhook reply, executed or not.
+    pub reply_method: Option<String>,
+    /// The fault that struck it, by its name in the control API.
+    pub fault: Option<&'static str>,
+}
+
+impl PostRecord {
+    /// Returns the time from the post to its end; `None` while it is in flight.
+    pub fn latency(&self) -> Option<Duration> {
+        self.ended_at.map(|ended| ended.since(self.sent_at))
+    }
+}
+
+/// How a post ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PostOutcome {
+    /// It waits for its answer.
+    InFlight,
+    /// Status 200 to 299: the update is confirmed.
+    Acknowledged,
+    /// Any other status.
+    Rejected,
+    /// The answer was not complete within 60 s.
+    TimedOut,
+    /// The connection could not be opened, or ended without a complete answer.
+    Unanswered,
+    /// A fault kept the answer from the server; the bot has given it.
+    AnswerLost,
+    /// A fault made the post, so that its answer means nothing: a copy, or a forgery.
+    Ignored,
+    /// The webhook was removed, or the server restarted or stopped, before the answer.
+    Abandoned,
+}
+
 /// A call that took effect. Methods that only read (`get*`) are not recorded.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -132,6 +192,7 @@ pub(crate) struct Ledger {
     pub(crate) issued: Vec<Issued>,
     pub(crate) confirmed: Vec<i64>,
     pub(crate) polls: Vec<PollRecord>,
+    pub(crate) posts: Vec<PostRecord>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) refused: Vec<Refused>,
 }

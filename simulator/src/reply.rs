@@ -57,6 +57,12 @@ impl Reply {
         Self::raw(status, "text/html", Bytes::new())
     }
 
+    /// Returns the `description` of an envelope, empty when there is none.
+    pub(crate) fn description(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        body["description"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Returns an answer that never arrives, in one of the ways of [`Delivery`].
     pub(crate) fn undelivered(delivery: Delivery) -> Self {
         Self {

@@ -38,6 +38,8 @@ pub struct Request {
     pub(crate) key: BotKey,
     pub(crate) method: String,
     pub(crate) params: Params,
+    /// Whether nobody sees the answer, as with a call that came as a webhook reply.
+    pub(crate) unseen: bool,
 }
 
 impl fmt::Debug for Request {
@@ -58,6 +60,7 @@ impl Request {
             },
             method: method.into(),
             params,
+            unseen: false,
         }
     }
 

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::Moment;
 use crate::face::connections::{Connection, Connections};
 use crate::reply::Reply;
 use crate::request::Ticket;
+use crate::webhook::action::WebhookAction;
 use crate::world::World;
 
 thread_local! {
@@ -34,16 +36,18 @@ pub(crate) fn guarded<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Wall-clock time that never goes backwards and can be moved forward.
+/// Wall-clock time that never goes backwards, can be moved forward and may run fast.
 #[derive(Debug)]
 pub(crate) struct Clock {
     started: Instant,
     started_at: Moment,
     skipped: Duration,
+    /// Seconds of this clock in one second.
+    rate: u32,
 }
 
 impl Clock {
-    fn start() -> Self {
+    fn start(rate: u32) -> Self {
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
@@ -51,16 +55,19 @@ impl Clock {
             started: Instant::now(),
             started_at: Moment::from_unix(since_epoch),
             skipped: Duration::ZERO,
+            rate,
         }
     }
 
     pub(crate) fn now(&self) -> Moment {
-        self.started_at + self.started.elapsed() + self.skipped
+        self.started_at + self.started.elapsed().saturating_mul(self.rate) + self.skipped
     }
 
     /// Returns the real time at which the clock will show `moment`.
     fn instant_of(&self, moment: Moment) -> Instant {
-        self.started + moment.since(self.started_at + self.skipped)
+        // Rounded up: a moment too early there is nothing to do yet.
+        let real = moment.since(self.started_at + self.skipped) / self.rate;
+        self.started + real + Duration::from_nanos(u64::from(self.rate > 1))
     }
 }
 
@@ -70,6 +77,8 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) connections: Connections,
     waiters: HashMap<Ticket, Waiter>,
+    /// To whoever opens connections to webhooks; bounded by the connections that webhooks may have.
+    webhooks: UnboundedSender<WebhookAction>,
 }
 
 /// Who waits for the answer of a ticket.
@@ -132,18 +141,22 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(world: World) -> Arc<Self> {
-        Arc::new(Self {
+    /// Returns the world behind its lock, and what its webhooks want sent.
+    pub(crate) fn new(world: World, clock_rate: u32) -> (Arc<Self>, UnboundedReceiver<WebhookAction>) {
+        let (webhooks, actions) = unbounded_channel();
+        let shared = Arc::new(Self {
             state: Mutex::new(State {
                 world,
-                clock: Clock::start(),
+                clock: Clock::start(clock_rate),
                 connections: Connections::default(),
                 waiters: HashMap::new(),
+                webhooks,
             }),
             changed: Condvar::new(),
             version: watch::Sender::new(0),
             rescheduled: Notify::new(),
-        })
+        });
+        (shared, actions)
     }
 
     /// Reads the state.
@@ -167,6 +180,12 @@ impl Shared {
         state.world.advance(now);
         let due_before = state.world.due_at();
         let outcome = change(&mut state, now);
+        // What the change has made due at once is done before anybody looks.
+        state.world.advance(now);
+        for action in state.world.take_webhook_actions() {
+            // The server thread is gone when the server stops, and its connections with it.
+            let _ = state.webhooks.send(action);
+        }
         for (ticket, reply) in state.world.take_replies() {
             if let Some(waiter) = state.waiters.remove(&ticket) {
                 // The client may be gone; the call has taken effect all the same.
@@ -229,6 +248,29 @@ impl Shared {
             }
         };
         tokio::time::timeout(timeout, waiting).await.is_ok()
+    }
+
+    /// Waits until the clock shows `moment`, however it gets there.
+    pub(crate) async fn sleep_until(&self, moment: Moment) {
+        let mut version = self.version.subscribe();
+        loop {
+            version.mark_unchanged();
+            let (now, instant) = {
+                let state = self.lock();
+                (state.now(), state.clock.instant_of(moment))
+            };
+            if now >= moment {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(instant.into()) => {}
+                changed = version.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     /// Does what becomes due, for ever.

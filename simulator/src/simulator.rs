@@ -7,16 +7,18 @@ use std::time::Duration;
 use std::{fmt, io, thread};
 
 use actix_web::dev::ServerHandle;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::account::Rules;
 use crate::bot::Bot;
 use crate::control;
 
-use crate::face::server;
+use crate::face::{server, webhook_lines};
 use crate::flood::FloodProfile;
 use crate::request::{BotKey, Restart};
 use crate::shared::Shared;
 use crate::token::{TokenError, bot_id, well_formed};
+use crate::webhook::action::WebhookAction;
 use crate::world::World;
 
 /// The id of the bot that is there from the start.
@@ -46,7 +48,7 @@ pub enum StartError {
 }
 
 /// The settings of a [`Simulator`] that has not been started.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct SimulatorBuilder {
     port: u16,
@@ -54,6 +56,20 @@ pub struct SimulatorBuilder {
     token: Option<String>,
     rules: Rules,
     seed: Option<u64>,
+    clock_rate: u32,
+}
+
+impl Default for SimulatorBuilder {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            control: None,
+            token: None,
+            rules: Rules::default(),
+            seed: None,
+            clock_rate: 1,
+        }
+    }
 }
 
 impl fmt::Debug for SimulatorBuilder {
@@ -63,6 +79,7 @@ impl fmt::Debug for SimulatorBuilder {
             .field("control", &self.control)
             .field("rules", &self.rules)
             .field("seed", &self.seed)
+            .field("clock_rate", &self.clock_rate)
             .finish_non_exhaustive()
     }
 }
@@ -99,7 +116,8 @@ impl SimulatorBuilder {
         self
     }
 
-    /// Applies the webhook rules of a local Bot API server: plain HTTP, any port, any address. Default off.
+    /// Applies the webhook rules of a local Bot API server: plain HTTP, any port, any address, up to 100,000
+    /// connections. Default off. Webhooks are delivered over plain HTTP only, so that a test of them needs this.
     pub fn local(mut self, on: bool) -> Self {
         self.rules.local = on;
         self
@@ -108,6 +126,21 @@ impl SimulatorBuilder {
     /// Fixes the seed from which the first update ids are drawn; default a random one.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Lets the server's clock run so many times as fast as real time; default 1.
+    ///
+    /// Timeouts, retries of webhooks, flood waits and lifetimes of updates shrink accordingly, and dates in updates run
+    /// ahead. For a moment that a test knows, [`Simulator::advance_clock`] is exact and leaves the rest alone.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `rate` is 0.
+    #[track_caller]
+    pub fn clock_rate(mut self, rate: u32) -> Self {
+        assert!(rate > 0, "the clock of a server can't stand still");
+        self.clock_rate = rate;
         self
     }
 
@@ -124,6 +157,7 @@ impl SimulatorBuilder {
             token,
             rules,
             seed,
+            clock_rate,
         } = self;
         let token = token.unwrap_or_else(|| well_formed(DEFAULT_BOT_ID));
         bot_id(&token)?;
@@ -133,13 +167,13 @@ impl SimulatorBuilder {
         let control = control.map(listen).transpose()?;
         let control_address = control.as_ref().map(address_of).transpose()?;
         let world = World::new(rules, seed.unwrap_or_else(|| fastrand::u64(..)));
-        let shared = Shared::new(world);
+        let (shared, webhook_actions) = Shared::new(world, clock_rate);
 
         let (ready, started) = mpsc::channel();
         let served = shared.clone();
         let thread = thread::Builder::new()
             .name("bot-api-simulator".to_owned())
-            .spawn(move || run(listener, control, served, &ready))
+            .spawn(move || run(listener, control, served, webhook_actions, &ready))
             .map_err(|source| StartError::Thread { source })?;
         let no_report = || StartError::Thread {
             source: io::ErrorKind::BrokenPipe.into(),
@@ -179,6 +213,7 @@ fn run(
     listener: TcpListener,
     control: Option<TcpListener>,
     shared: Arc<Shared>,
+    webhook_actions: UnboundedReceiver<WebhookAction>,
     ready: &mpsc::Sender<io::Result<Vec<ServerHandle>>>,
 ) {
     actix_web::rt::System::new().block_on(async move {
@@ -186,6 +221,7 @@ fn run(
             let shared = shared.clone();
             async move { shared.run_timer().await }
         });
+        let webhooks = actix_web::rt::spawn(webhook_lines::run(shared.clone(), webhook_actions));
         let started = server::start(listener, shared.clone()).and_then(|api| {
             let control = control
                 .map(|listener| control::server::start(listener, shared))
@@ -212,6 +248,7 @@ fn run(
             }
         }
         timer.abort();
+        webhooks.abort();
     });
 }
 
@@ -303,22 +340,24 @@ impl Simulator {
         Bot::register(self.inner.shared.clone(), key)
     }
 
-    /// Takes the whole server off the network: every connection is closed, and every new one at once.
+    /// Takes the whole server off the network: every connection is closed, and every new one at once; nothing is
+    /// posted to webhooks.
     ///
     /// Queues, waiting polls and the clock go on.
     pub fn go_down(&self) {
-        self.inner.shared.change(|state, _| state.connections.go_down());
+        set_network(&self.inner.shared, false);
     }
 
     /// Ends [`go_down`](Self::go_down).
     pub fn go_up(&self) {
-        self.inner.shared.change(|state, _| state.connections.go_up());
+        set_network(&self.inner.shared, true);
     }
 
     /// Restarts the server in place.
     ///
     /// An orderly restart answers what waits and closes connections behind the answers; a kill closes everything
-    /// unanswered and brings back the updates that were confirmed last.
+    /// unanswered and brings back the updates that were confirmed last. Either posts everything that is queued to
+    /// webhooks again.
     pub fn restart(&self, restart: Restart) {
         restart_in_place(&self.inner.shared, restart);
     }
@@ -327,6 +366,18 @@ impl Simulator {
     pub fn advance_clock(&self, span: Duration) {
         self.inner.shared.skip(span);
     }
+}
+
+/// Puts the server on the network, or takes it off.
+pub(crate) fn set_network(shared: &Shared, up: bool) {
+    shared.change(|state, now| {
+        if up {
+            state.connections.go_up();
+        } else {
+            state.connections.go_down();
+        }
+        state.world.set_offline(now, !up);
+    });
 }
 
 pub(crate) fn restart_in_place(shared: &Shared, restart: Restart) {

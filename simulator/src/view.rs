@@ -1,7 +1,7 @@
 //! What a predicate sees: the state of one bot while nothing changes.
 
 use crate::account::Account;
-use crate::ledger::{Issued, PollRecord, Refused, Sent};
+use crate::ledger::{Issued, PollRecord, PostRecord, Refused, Sent};
 use crate::violations::Violation;
 
 /// The state of one bot at one instant, for [`Bot::wait_for`](crate::Bot::wait_for).
@@ -50,6 +50,16 @@ impl<'a> View<'a> {
             .is_some_and(|poll| !poll.client_gone)
     }
 
+    /// Returns the posts to the webhook, oldest first.
+    pub fn posts(&self) -> &'a [PostRecord] {
+        &self.account.ledger.posts
+    }
+
+    /// Returns how many posts wait for their answer.
+    pub fn posts_in_flight(&self) -> usize {
+        self.account.hook.in_flight()
+    }
+
     /// Returns the calls that took effect, oldest first.
     pub fn sent(&self) -> &'a [Sent] {
         &self.account.ledger.sent
@@ -72,8 +82,9 @@ impl<'a> View<'a> {
         &self.account.watch.violations
     }
 
-    /// Returns how many calls are still to go wrong.
+    /// Returns how many calls and posts are still to go wrong.
     pub fn faults_left(&self) -> usize {
-        self.account.faults.left()
+        let posts = self.account.hook.faults.left();
+        self.account.faults.left().saturating_add(posts)
     }
 }

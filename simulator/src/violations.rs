@@ -44,6 +44,36 @@ pub enum Violation {
         /// How much of the wait was left.
         remaining: Duration,
     },
+    /// A webhook did not answer within 60 s, so that the update was posted again while the bot may still work on it.
+    WebhookTimeout {
+        /// When the time had passed.
+        at: Moment,
+        /// The update.
+        update_id: i64,
+    },
+    /// A webhook acknowledged a request that did not carry its secret token.
+    ForgedPostAccepted {
+        /// When.
+        at: Moment,
+        /// The update of the request.
+        update_id: i64,
+    },
+    /// A webhook reply that the server does not execute: `setWebhook`, `deleteWebhook`, `close`, `logOut` or `get…`.
+    WebhookReplyIgnored {
+        /// When.
+        at: Moment,
+        /// The method.
+        method: String,
+    },
+    /// A webhook reply that was answered 400 or 404, which the bot never learns.
+    WebhookReplyInvalid {
+        /// When.
+        at: Moment,
+        /// The method.
+        method: String,
+        /// What the answer would have said.
+        description: String,
+    },
 }
 
 impl Violation {
@@ -54,6 +84,10 @@ impl Violation {
             Self::ConcurrentPolls { .. } => "concurrent_polls",
             Self::PollWhileWebhookSet { .. } => "poll_while_webhook_set",
             Self::CallDuringFloodWait { .. } => "call_during_flood_wait",
+            Self::WebhookTimeout { .. } => "webhook_timeout",
+            Self::ForgedPostAccepted { .. } => "forged_post_accepted",
+            Self::WebhookReplyIgnored { .. } => "webhook_reply_ignored",
+            Self::WebhookReplyInvalid { .. } => "webhook_reply_invalid",
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Whoever drives it tells it the time: [`World::call`] processes a request and answers it or hands out a
 //! [`Ticket`]; [`World::advance`] does what has become due; [`World::take_replies`] returns the answers of tickets;
+//! [`World::take_webhook_actions`] says what webhooks want sent, and [`World::webhook_event`] what came of it;
 //! [`World::due_at`] says when to come back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,8 @@ use crate::methods::dispatch::{is_poll, load};
 use crate::reply::{Delivery, Failure, Reply};
 use crate::request::{BotKey, Request, Restart, Ticket, Verdict};
 use crate::token;
+use crate::violations::Violation;
+use crate::webhook::action::{WebhookAction, WebhookConnection, WebhookEvent};
 
 /// The largest number of sends of one chat that may be under way.
 const MAX_HELD_PER_CHAT: usize = 310;
@@ -45,6 +48,12 @@ pub struct World {
     scheduled: BTreeMap<(Moment, Ticket), Scheduled>,
     struck: HashMap<Ticket, Struck>,
     replies: Vec<(Ticket, Reply)>,
+    /// Numbers of connections to webhooks.
+    connections: Numbering,
+    /// Whether the server is off the network.
+    offline: bool,
+    /// Calls made by webhook replies: nobody waits for their answers.
+    unseen: HashSet<Ticket>,
 }
 
 impl std::fmt::Debug for World {
@@ -68,6 +77,9 @@ impl World {
             scheduled: BTreeMap::new(),
             struck: HashMap::new(),
             replies: Vec::new(),
+            connections: Numbering::default(),
+            offline: false,
+            unseen: HashSet::new(),
         }
     }
 
@@ -79,12 +91,17 @@ impl World {
             accounts,
             rules,
             numbering,
+            connections,
             rng,
+            offline,
             ..
         } = self;
-        let account = accounts
-            .entry(key.clone())
-            .or_insert_with(|| Account::new(id, created, *rules, numbering.clone(), rng.fork()));
+        let account = accounts.entry(key.clone()).or_insert_with(|| {
+            let (numbering, connections) = (numbering.clone(), connections.clone());
+            let mut account = Account::new(id, created, *rules, numbering, connections, rng.fork());
+            account.hook.offline = *offline;
+            account
+        });
         Ok(account)
     }
 
@@ -114,8 +131,7 @@ impl World {
     /// Processes one call at `now`.
     pub fn call(&mut self, now: Moment, request: Request) -> Verdict {
         self.advance(now);
-        let ticket = Ticket::new(self.next_ticket);
-        self.next_ticket += 1;
+        let ticket = self.new_ticket();
         match self.admit(now, request, ticket) {
             Some(reply) => Verdict::Reply(reply),
             None => Verdict::Later(ticket),
@@ -150,7 +166,54 @@ impl World {
 
     /// Returns the answers that have become ready since the last call.
     pub fn take_replies(&mut self) -> Vec<(Ticket, Reply)> {
-        std::mem::take(&mut self.replies)
+        let mut replies = std::mem::take(&mut self.replies);
+        replies.retain(|(ticket, _)| !self.unseen.remove(ticket));
+        replies
+    }
+
+    /// Returns what webhooks want done since the last call, in order.
+    pub fn take_webhook_actions(&mut self) -> Vec<WebhookAction> {
+        let accounts = self.accounts.values_mut();
+        accounts.flat_map(|account| account.hook.take_actions()).collect()
+    }
+
+    /// Takes in what happened on a connection to a webhook. A connection that was closed by an action is forgotten,
+    /// and events of it have no effect.
+    pub fn webhook_event(&mut self, now: Moment, connection: WebhookConnection, event: WebhookEvent) {
+        self.advance(now);
+        let owner = self
+            .accounts
+            .iter_mut()
+            .find(|(_, account)| account.hook.owns(connection));
+        let Some((key, account)) = owner else {
+            return;
+        };
+        let key = key.clone();
+        if let Some((method, params)) = account.webhook_event(now, connection, event) {
+            let ticket = self.new_ticket();
+            let request = Request {
+                key,
+                method,
+                params,
+                unseen: true,
+            };
+            if self.admit(now, request, ticket).is_none() {
+                self.unseen.insert(ticket);
+            }
+        }
+    }
+
+    /// Takes the server off the network, or back, as far as webhooks are concerned.
+    pub(crate) fn set_offline(&mut self, now: Moment, offline: bool) {
+        self.offline = offline;
+        for account in self.accounts.values_mut() {
+            account.set_offline(now, offline);
+        }
+    }
+
+    fn new_ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket::new(self.next_ticket - 1)
     }
 
     /// Returns when [`advance`](Self::advance) has something to do next.
@@ -183,6 +246,7 @@ impl World {
             if let Restart::LoseConfirmationsSince(span) = restart {
                 account.lose_confirmations(now, span);
             }
+            account.restart_webhook(now);
         }
         self.collect_late_replies(now);
         for ((_, ticket), scheduled) in std::mem::take(&mut self.scheduled) {
@@ -285,6 +349,13 @@ impl World {
             return None;
         };
         let account = self.accounts.get_mut(&request.key)?;
+        if request.unseen && matches!(reply.status, 400 | 404) {
+            account.watch.violations.push(Violation::WebhookReplyInvalid {
+                at: now,
+                method: request.method.clone(),
+                description: reply.description(),
+            });
+        }
         let reply = struck
             .as_ref()
             .map_or(reply.clone(), |struck| struck.damage(reply));
@@ -360,7 +431,7 @@ fn limit(account: &mut Account, now: Moment, request: &Request) -> Admission {
 
 fn note_refusal(account: &mut Account, now: Moment, request: &Request, reply: &Reply) {
     let chat_id = request.params.text("chat_id");
-    if let Some(seconds) = reply.retry_after {
+    if let Some(seconds) = reply.retry_after.filter(|_| !request.unseen) {
         account.watch.announced(now, &request.method, chat_id, seconds);
     }
     if reply.status != 200 {

@@ -10,6 +10,7 @@ use crate::people::{Access, ChatKind};
 use crate::request::BotKey;
 use crate::token::TokenError;
 use crate::view::View;
+use crate::webhook::faults::WebhookFaultRule;
 use crate::world::World;
 
 /// One bot of a [`World`] at one moment; what [`Bot`](crate::Bot) is for a running server.
@@ -85,6 +86,11 @@ impl WorldBot<'_> {
     /// Injects a fault.
     pub fn fault(&mut self, rule: impl Into<FaultRule>) {
         self.account.faults.inject(rule.into());
+    }
+
+    /// Injects a fault of webhook delivery.
+    pub fn webhook_fault(&mut self, rule: impl Into<WebhookFaultRule>) {
+        self.account.hook.faults.inject(rule.into());
     }
 
     /// Returns the records.

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::fault_spec::FaultSpec;
+use super::webhook_fault_spec::WebhookFaultSpec;
 use crate::people::{Access, ChatKind};
 
 /// A command for one bot; without `bot` for the first one.
@@ -71,6 +72,12 @@ pub(crate) enum Command {
     },
     /// Injects a fault.
     Fault(FaultSpec),
+    /// Injects a fault of webhook delivery.
+    WebhookFault(WebhookFaultSpec),
+    /// Holds back posts to the webhook.
+    WebhookPause,
+    /// Lets them go.
+    WebhookResume,
     /// Takes back the faults that have not struck.
     ClearFaults,
     /// Shows every record.
@@ -98,6 +105,9 @@ pub(crate) struct WaitSpec {
     pub(crate) sent: Option<usize>,
     pub(crate) confirmed: Option<usize>,
     pub(crate) polls: Option<usize>,
+    pub(crate) posts: Option<usize>,
+    /// At most this many posts wait for their answer.
+    pub(crate) posts_in_flight: Option<usize>,
     /// At most this many are queued.
     pub(crate) pending: Option<usize>,
     pub(crate) polling: Option<bool>,

@@ -3,6 +3,7 @@
 pub(crate) mod command;
 
 pub(crate) mod fault_spec;
+pub(crate) mod webhook_fault_spec;
 
 pub(crate) mod run;
 

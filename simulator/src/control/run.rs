@@ -12,9 +12,10 @@ use crate::faults::FaultRule;
 use crate::people::Access;
 use crate::request::{BotKey, Restart};
 use crate::shared::Shared;
-use crate::simulator::restart_in_place;
+use crate::simulator::{restart_in_place, set_network};
 use crate::token::TokenError;
 use crate::view::View;
+use crate::webhook::faults::WebhookFaultRule;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +43,8 @@ pub(crate) async fn run(shared: &Arc<Shared>, addressed: Addressed) -> Result<Va
                 Restart::LoseConfirmationsSince(Duration::from_millis(millis))
             }),
         ),
-        Command::Down => shared.change(|state, _| state.connections.go_down()),
-        Command::Up => shared.change(|state, _| state.connections.go_up()),
+        Command::Down => set_network(shared, false),
+        Command::Up => set_network(shared, true),
         Command::Clock { advance_millis } => shared.skip(Duration::from_millis(advance_millis)),
         command => {
             let id = addressed.bot;
@@ -131,6 +132,18 @@ async fn for_bot(bot: &Bot, command: Command) -> Result<Value, Refusal> {
             bot.fault(FaultRule::from(spec));
             json!({"faults_left": bot.faults_left()})
         }
+        Command::WebhookFault(spec) => {
+            bot.webhook_fault(WebhookFaultRule::from(spec));
+            json!({"faults_left": bot.faults_left()})
+        }
+        Command::WebhookPause => {
+            bot.pause_webhook();
+            json!({})
+        }
+        Command::WebhookResume => {
+            bot.resume_webhook();
+            json!({})
+        }
         Command::ClearFaults => {
             bot.clear_faults();
             json!({})
@@ -140,6 +153,7 @@ async fn for_bot(bot: &Bot, command: Command) -> Result<Value, Refusal> {
                 "issued": view.issued(),
                 "confirmed": view.confirmed(),
                 "polls": view.polls(),
+                "posts": view.posts(),
                 "sent": view.sent(),
                 "refused": view.refused(),
                 "violations": view.violations(),
@@ -158,6 +172,7 @@ async fn for_bot(bot: &Bot, command: Command) -> Result<Value, Refusal> {
                 "bot": bot.id(),
                 "pending": view.pending(),
                 "polling": view.is_polling(),
+                "posts_in_flight": view.posts_in_flight(),
                 "faults_left": view.faults_left(),
             })
         }),
@@ -214,6 +229,8 @@ fn reached(spec: &WaitSpec, view: &View<'_>) -> bool {
     at_least(spec.sent, view.sent().len())
         && at_least(spec.confirmed, view.confirmed().len())
         && at_least(spec.polls, view.polls().len())
+        && at_least(spec.posts, view.posts().len())
+        && at_most(spec.posts_in_flight, view.posts_in_flight())
         && at_most(spec.pending, view.pending_count())
         && at_most(spec.faults_left, view.faults_left())
         && spec.polling.is_none_or(|wanted| view.is_polling() == wanted)

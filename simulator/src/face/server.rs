@@ -171,7 +171,13 @@ async fn call(
         if is_poll(&method) {
             state.note_lost_clients();
         }
-        match state.world.call(now, Request { key, method, params }) {
+        let request = Request {
+            key,
+            method,
+            params,
+            unseen: false,
+        };
+        match state.world.call(now, request) {
             Verdict::Reply(reply) => Ok(reply),
             Verdict::Later(ticket) => Err(state.await_reply(ticket, connection)),
         }

@@ -30,7 +30,7 @@ impl Account {
     ) -> Option<Reply> {
         let record = self.record_poll(now, params, PollOutcome::Waiting);
         let asked = PollNumbers::from_params(params);
-        if self.webhook.is_some() {
+        if self.hook.settings.is_some() {
             self.watch
                 .violations
                 .push(Violation::PollWhileWebhookSet { at: now });

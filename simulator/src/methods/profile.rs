@@ -170,7 +170,7 @@ fn setting(name: &str, params: &Params) -> String {
 pub(crate) fn log_out(account: &mut Account, now: Moment, _: &Params) -> Result<Success, Failure> {
     account.drop_pending(now);
     account.end_wait(now, true);
-    account.webhook = None;
+    account.remove_webhook(now);
     account.logged_out = true;
     Ok(Success::new(json!(true)))
 }

@@ -1,11 +1,11 @@
-//! `setWebhook`, `deleteWebhook`, `getWebhookInfo`: settings are checked and kept, nothing is delivered.
+//! `setWebhook`, `deleteWebhook`, `getWebhookInfo`: settings are checked and kept; [`webhook`](crate::webhook) delivers.
 //!
-//! <https://core.telegram.org/bots/api#setwebhook>. Host names are not resolved, so every name is accepted.
+//! <https://core.telegram.org/bots/api#setwebhook>. Host names are not resolved before a connection is opened, so
+//! every name is accepted.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use actix_web::http::Uri;
 use serde_json::{Value, json};
 
 use crate::Moment;
@@ -13,6 +13,7 @@ use crate::account::Account;
 use crate::params::Params;
 use crate::reply::{Failure, Success};
 use crate::updates::kinds::AllowedUpdates;
+use crate::webhook::post::Address;
 
 /// The ports a webhook may be on.
 const PORTS: &[u16] = &[443, 80, 88, 8443];
@@ -21,14 +22,29 @@ const MAX_CERTIFICATE_BYTES: usize = 3 << 20;
 /// The longest secret token.
 const MAX_SECRET: usize = 256;
 
-/// The webhook of a bot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The webhook of a bot. It has no `Debug`: URL and token are secrets.
 pub(crate) struct Webhook {
-    pub(crate) url: String,
+    /// The URL as it was given.
+    url: String,
+    pub(crate) address: Address,
     pub(crate) secret_token: String,
-    pub(crate) max_connections: i32,
-    pub(crate) ip_address: Option<String>,
-    pub(crate) has_certificate: bool,
+    max_connections: i32,
+    /// The address that `ip_address` fixed.
+    pub(crate) fixed_ip: Option<IpAddr>,
+    /// The address in use, once it is known.
+    ip: Option<IpAddr>,
+    has_certificate: bool,
+}
+
+impl Webhook {
+    pub(crate) fn max_connections(&self) -> usize {
+        usize::try_from(self.max_connections).expect("the number of connections is clamped to 1 or more")
+    }
+
+    /// Notes which address a connection went to.
+    pub(crate) fn connected_to(&mut self, ip: IpAddr) {
+        self.ip = Some(ip);
+    }
 }
 
 /// Checks and stores the settings. A change removes the old webhook before the new one is looked at.
@@ -36,50 +52,49 @@ pub(crate) fn set_webhook(account: &mut Account, now: Moment, params: &Params) -
     let Some(url) = params.text("url") else {
         return delete_webhook(account, now, params);
     };
-    if account
-        .last_webhook_call
-        .is_some_and(|last| now.since(last) < Duration::from_secs(1))
-    {
+    let last_call = account.hook.last_set_call;
+    if last_call.is_some_and(|last| now.since(last) < Duration::from_secs(1)) {
         return Err(Failure::too_many_requests(1));
     }
-    account.last_webhook_call = Some(now);
+    account.hook.last_set_call = Some(now);
 
-    let secret_token = params.get("secret_token").unwrap_or_default().to_owned();
-    if secret_token.len() > MAX_SECRET {
-        return Err(Failure::bad_request("secret token is too long"));
-    }
-    if !secret_token
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-    {
-        return Err(Failure::bad_request("secret token contains unallowed characters"));
-    }
+    let secret_token = params.get("secret_token").unwrap_or_default();
     let (default, largest) = if account.rules.local {
         (100, 100_000)
     } else {
         (40, 100)
     };
+    let max_connections = params.int("max_connections").unwrap_or(default).clamp(1, largest);
+    let fixed_ip = params.text("ip_address");
     let attached = params
         .get("certificate")
         .and_then(|value| value.strip_prefix("attach://"));
-    let certificate = params.upload(attached.unwrap_or("certificate"));
+    let certificate = params
+        .upload("certificate")
+        .or_else(|| params.upload(attached.unwrap_or_default()));
     let drops = params.flag("drop_pending_updates");
     let allowed = AllowedUpdates::from_param(params.get("allowed_updates"));
-    let address = parsed(url)?;
-    let webhook = Webhook {
-        url: address.to_string(),
-        secret_token,
-        max_connections: params.int("max_connections").unwrap_or(default).clamp(1, largest),
-        ip_address: params.text("ip_address").map(str::to_owned),
-        has_certificate: certificate.is_some(),
-    };
-    let same_filter = allowed.as_ref().is_none_or(|allowed| *allowed == account.allowed);
-    if account.webhook.as_ref() == Some(&webhook) && same_filter && certificate.is_none() && !drops {
+    let unchanged = account.hook.settings.as_ref().is_some_and(|webhook| {
+        webhook.url == url
+            && webhook.secret_token == secret_token
+            && webhook.max_connections == max_connections
+            && webhook.fixed_ip == fixed_ip.and_then(|ip| ip.parse().ok())
+            && !webhook.has_certificate
+    });
+    if unchanged && certificate.is_none() && !drops {
+        if let Some(allowed) = allowed {
+            account.allowed = allowed;
+        }
         return Ok(Success::described("Webhook is already set"));
     }
 
     account.end_poll_for_webhook(now);
-    account.webhook = None;
+    account.remove_webhook(now);
+    if drops {
+        account.drop_pending(now);
+    }
+    let address = Address::parse(url).ok_or_else(|| Failure::bad_request("invalid webhook URL specified"))?;
+    check_secret(secret_token)?;
     if let Some(upload) = certificate
         && upload.bytes.len() > MAX_CERTIFICATE_BYTES
     {
@@ -91,59 +106,74 @@ pub(crate) fn set_webhook(account: &mut Account, now: Moment, params: &Params) -
     if let Some(allowed) = allowed {
         account.allowed = allowed;
     }
-    if drops {
-        account.drop_pending(now);
-    }
-    if !account.rules.local {
-        check_address(&address, webhook.ip_address.as_deref())?;
-    }
-    account.webhook = Some(webhook);
+    check_address(&address, fixed_ip, account.rules.local)?;
+    let fixed_ip = fixed_ip.and_then(|ip| ip.parse().ok());
+    let webhook = Webhook {
+        url: url.to_owned(),
+        ip: fixed_ip.or_else(|| literal(&address.host)),
+        address,
+        secret_token: secret_token.to_owned(),
+        max_connections,
+        fixed_ip,
+        has_certificate: certificate.is_some(),
+    };
+    account.hook.start(now, webhook);
     Ok(Success::described("Webhook was set"))
 }
 
-fn parsed(url: &str) -> Result<Uri, Failure> {
-    let invalid = || Failure::bad_request("invalid webhook URL specified");
-    let with_scheme = if url.contains("://") {
-        url.to_owned()
-    } else {
-        format!("https://{url}")
-    };
-    let address: Uri = with_scheme.parse().map_err(|_| invalid())?;
-    if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none_or(str::is_empty) {
-        return Err(invalid());
+fn check_secret(secret_token: &str) -> Result<(), Failure> {
+    if secret_token.len() > MAX_SECRET {
+        return Err(Failure::bad_request("secret token is too long"));
     }
-    Ok(address)
-}
-
-fn check_address(address: &Uri, fixed_ip: Option<&str>) -> Result<(), Failure> {
-    let bad = |text: &str| Err(Failure::bad_request(&format!("bad webhook: {text}")));
-    if address.scheme_str() != Some("https") {
-        return bad("An HTTPS URL must be provided for webhook");
-    }
-    if !PORTS.contains(&address.port_u16().unwrap_or(443)) {
-        return bad("Webhook can be set up only on ports 80, 88, 443 or 8443");
-    }
-    let host = fixed_ip.or_else(|| address.host()).unwrap_or_default();
-    if host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok() {
-        return bad("IPv6-only addresses are not allowed");
-    }
-    let ip = if host.eq_ignore_ascii_case("localhost") {
-        Ok(Ipv4Addr::LOCALHOST)
-    } else {
-        host.parse()
-    };
-    if let Ok(ip) = ip {
-        let ip: Ipv4Addr = ip;
-        if ip.is_loopback()
-            || ip.is_private()
-            || ip.is_link_local()
-            || ip.is_unspecified()
-            || ip.is_multicast()
-        {
-            return bad(&format!("IP address {ip} is reserved"));
-        }
+    if !secret_token
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    {
+        return Err(Failure::bad_request("secret token contains unallowed characters"));
     }
     Ok(())
+}
+
+/// Checks where the webhook is; a local server only wants a readable address.
+fn check_address(address: &Address, fixed_ip: Option<&str>, local: bool) -> Result<(), Failure> {
+    let bad = |text: &str| Err(Failure::bad_request(&format!("bad webhook: {text}")));
+    if !local && !address.tls {
+        return bad("An HTTPS URL must be provided for webhook");
+    }
+    if !local && !PORTS.contains(&address.port) {
+        return bad("Webhook can be set up only on ports 80, 88, 443 or 8443");
+    }
+    if fixed_ip.is_some_and(|ip| ip.parse::<IpAddr>().is_err()) {
+        return bad("Invalid IP address specified");
+    }
+    if local {
+        return Ok(());
+    }
+    match literal(fixed_ip.unwrap_or(&address.host)) {
+        Some(IpAddr::V6(_)) => bad("IPv6-only addresses are not allowed"),
+        Some(IpAddr::V4(ip))
+            if ip.is_loopback()
+                || ip.is_private()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast() =>
+        {
+            bad(&format!("IP address {ip} is reserved"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the address that a host name is by itself.
+fn literal(host: &str) -> Option<IpAddr> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match v6 {
+        Some(host) => host.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => host.parse().ok(),
+    }
 }
 
 /// <https://core.telegram.org/bots/api#deletewebhook>
@@ -152,12 +182,14 @@ pub(crate) fn delete_webhook(
     now: Moment,
     params: &Params,
 ) -> Result<Success, Failure> {
+    let was_set = account.remove_webhook(now);
     if params.flag("drop_pending_updates") {
         account.drop_pending(now);
     }
-    Ok(Success::described(match account.webhook.take() {
-        Some(_) => "Webhook was deleted",
-        None => "Webhook is already deleted",
+    Ok(Success::described(if was_set {
+        "Webhook was deleted"
+    } else {
+        "Webhook is already deleted"
     }))
 }
 
@@ -168,12 +200,16 @@ pub(crate) fn get_webhook_info(account: &mut Account, _: Moment, _: &Params) -> 
         "has_custom_certificate": false,
         "pending_update_count": account.queue.len(),
     });
-    if let Some(webhook) = &account.webhook {
+    if let Some(webhook) = &account.hook.settings {
         info["url"] = json!(webhook.url);
         info["has_custom_certificate"] = json!(webhook.has_certificate);
         info["max_connections"] = json!(webhook.max_connections);
-        if let Some(ip_address) = &webhook.ip_address {
-            info["ip_address"] = json!(ip_address);
+        info["ip_address"] = webhook
+            .ip
+            .map_or_else(|| json!("<unknown>"), |ip| json!(ip.to_string()));
+        if let Some((at, message)) = &account.hook.last_error {
+            info["last_error_date"] = json!(at.unix_seconds());
+            info["last_error_message"] = json!(message);
         }
     }
     if let Some(kinds) = account.allowed.listed() {

@@ -204,6 +204,34 @@ impl UpdateQueue {
         }
     }
 
+    /// Reads up to `limit` updates from the id `from` on, for a webhook; what is expired on the way is taken out.
+    pub(crate) fn load(&mut self, from: i64, limit: usize, now: i64) -> (Vec<(i64, Slot)>, Vec<Removed>) {
+        let mut updates = Vec::new();
+        let mut expired = Vec::new();
+        for (id, slot) in self.slots.range(from..) {
+            if updates.len() >= limit {
+                break;
+            }
+            if slot.expires_at < now {
+                expired.push(*id);
+            } else {
+                updates.push((*id, slot.clone()));
+            }
+        }
+        let mut removed = Vec::new();
+        for id in expired {
+            self.remove(id, Removal::Expired, &mut removed);
+        }
+        (updates, removed)
+    }
+
+    /// Takes out one update, wherever it is; `None` when it is not queued any more.
+    pub(crate) fn forget(&mut self, id: i64, why: Removal) -> Option<Removed> {
+        let mut removed = Vec::new();
+        self.remove(id, why, &mut removed);
+        removed.pop()
+    }
+
     /// Takes out everything whose time has passed.
     pub(crate) fn sweep(&mut self, now: i64) -> Vec<Removed> {
         let expired: Vec<i64> = self

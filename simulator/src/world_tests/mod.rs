@@ -12,6 +12,8 @@ mod sends;
 
 mod limits;
 
+mod webhooks;
+
 use std::time::Duration;
 
 use serde_json::Value;
