@@ -74,6 +74,8 @@ mod model_tests;
 
 #[cfg(any(feature = "cli", test))]
 pub(crate) use self::operator::Operator;
+#[cfg(any(feature = "cli", test))]
+pub(crate) use self::verify::verify;
 pub(crate) use self::{
     dead::{DeadFilter, DeadLetter, DeadReason, DeadRetry, Opened},
     entry::{DamagedRow, Durability, IndexEntry, Loaded, RowId, StoreOptions},
@@ -88,13 +90,7 @@ pub(crate) use self::{
     upkeep::CheckpointMode,
 };
 #[cfg(feature = "cli")]
-pub(crate) use self::{
-    entry::Checked,
-    list::Listed,
-    remains::Remains,
-    stats::Stats,
-    verify::{Report, verify},
-};
+pub(crate) use self::{entry::Checked, list::Listed, remains::Remains, stats::Stats, verify::Report};
 #[cfg(test)]
 pub(crate) use self::{
     entry::{Damage, Stored},
