@@ -179,6 +179,7 @@ fn another_bot_on_the_same_file_leaves_alone_what_it_finds_there() {
             snapshot.engine.totals.dead == 1 && snapshot.engine.running == 1
         })
         .await;
+        while bot.journal_stats().await.unwrap().dead_letters < 1 {}
         bot.shutdown_now().await.unwrap();
 
         // The ids are the same, the texts as well; only the bot tells them apart.

@@ -57,6 +57,8 @@ impl Scene {
         self.stage
             .until("the first one is confirmed", |view| view.pending_count() == 0)
             .await;
+        // Its end is on record as well: it would run again after a stop otherwise.
+        while bot.journal_stats().await.unwrap().unfinished > 0 {}
         let lock = Connection::open(self.path()).unwrap();
         lock.execute_batch("BEGIN IMMEDIATE").unwrap();
         ann.say_all(["one", "two", "three"]);
@@ -91,7 +93,7 @@ fn while_the_journal_cannot_be_written_the_offset_stands_still_and_moves_when_it
 
         scene.nothing_more_is_confirmed();
         lock.execute_batch("ROLLBACK").unwrap();
-        until("all are handled", || scene.handled.len() == 4).await;
+        until("all are handled", || scene.handled.len() >= 4).await;
         scene
             .stage
             .until("all are confirmed", |view| view.pending_count() == 0)
@@ -113,7 +115,7 @@ fn a_stop_while_the_journal_cannot_be_written_leaves_everything_with_the_server(
         scene.nothing_more_is_confirmed();
         drop(lock);
         let bot = scene.bot().start().await.unwrap();
-        until("all are handled", || scene.handled.len() == 4).await;
+        until("all are handled", || scene.handled.len() >= 4).await;
         assert!(bot.shutdown().await.unwrap().is_clean());
         assert_eq!(scene.handled.all(), ["stored", "one", "two", "three"]);
     });
