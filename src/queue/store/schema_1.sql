@@ -37,9 +37,6 @@ CREATE TABLE dead (
     raw         TEXT NOT NULL
 ) STRICT;
 
--- The oldest are dropped first.
-CREATE INDEX dead_died_at ON dead (died_at);
-
 -- Identities of updates that were pushed within the dedup window.
 CREATE TABLE seen (
     bot       INTEGER NOT NULL,

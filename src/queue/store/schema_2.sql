@@ -2,6 +2,9 @@
 -- under the check of the marks; it can only make an attempt come sooner.
 ALTER TABLE updates ADD COLUMN retry_delay INTEGER;
 
+-- The oldest dead letters are dropped first.
+CREATE INDEX dead_died_at ON dead (died_at);
+
 -- Lanes that go on as others, because their chat got another id.
 CREATE TABLE moved_lanes (
     id      INTEGER PRIMARY KEY,     -- order in which they were noted
