@@ -62,6 +62,10 @@ mod staleness;
 mod worker;
 mod handler;
 mod context;
+mod bot_facts;
+mod router;
+pub mod extract;
+mod respond;
 mod incoming;
 mod handle;
 #[cfg(feature = "journal")]
@@ -73,6 +77,14 @@ pub mod cli;
 mod report;
 mod token;
 mod error;
+#[cfg(test)]
+mod test_context;
+
+/// Pure parsers, for fuzzing. No part of the public interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::extract::{CommandText, Words, parse as parse_command};
+}
 
 pub use actogram_actors::{
     Backoff, EngineError, Lane, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,
@@ -84,10 +96,13 @@ pub use self::{
     bot::{Bot, Delivery},
     context::{Context, ReplyError},
     error::{ConfigError, Error},
+    extract::FromUpdate,
     handle::{BotHandle, BotSnapshot},
-    handler::{Handler, HandlerError, HandlerResult, IntoHandlerResult},
+    handler::{Handler, HandlerError, HandlerResult},
     incoming::IncomingUpdate,
     report::{AbandonedUpdate, BotReport},
+    respond::{Answer, Edit, InlineKeyboard, Reply, Respond},
+    router::{CommandRoute, HandlerFn, Interests, Middleware, Next, Router},
     source::{PollingCounts, PollingError},
     worker::DeadUpdate,
 };

@@ -1,6 +1,11 @@
 //! Starting a bot: its parts are put together here.
 
-use std::{io, sync::mpsc, thread, time::Duration};
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 #[cfg(feature = "journal")]
 use actix::Actor;
@@ -11,16 +16,18 @@ use actogram_actors::{Consumer, CreditPolicy, Engine, EngineError, Placement, Re
 #[cfg(feature = "journal")]
 use super::Delivery;
 use super::{
-    Bot,
+    Bot, commands,
     keeping::{self, Kept},
 };
 #[cfg(feature = "journal")]
 use crate::queue::{Intake, QueuedSource};
 use crate::{
     api::{Api, Transport},
+    bot_facts::BotFacts,
     error::{ConfigError, Error},
     handle::BotHandle,
     report::BotReport,
+    router::Interests,
     source::{PollingMonitor, PollingSettings, PollingSource},
     worker::WorkerFactory,
 };
@@ -89,7 +96,7 @@ impl Bot {
             api,
             handlers,
             on_error,
-            polling,
+            mut polling,
             poll_backoff,
             journal,
             delivery,
@@ -99,6 +106,7 @@ impl Bot {
             retry,
             handler_timeout,
             drain_deadline,
+            publish_commands,
         } = self;
         let config = api?;
         let journal = journal?;
@@ -108,6 +116,11 @@ impl Bot {
             return Err(EngineError::NoSystem.into());
         }
 
+        let interests = commands::ask(&*handlers)?;
+        if polling.allowed_updates.is_none() {
+            polling.allowed_updates = interests.as_ref().map(Interests::allowed_updates);
+        }
+
         let monitor = PollingMonitor::default();
         // A client of its own: sending can never starve polling of connections.
         let source = PollingSource::new(Transport::new(&config), polling, monitor.clone());
@@ -115,12 +128,14 @@ impl Bot {
         let kept = keeping::open(journal, delivery, bot_id).await?;
         let api = Api::start(config);
         let backing = kept.backing(&monitor);
+        let bot = Arc::<BotFacts>::default();
         let workers = WorkerFactory {
             handlers,
             api: api.clone(),
             on_error,
             max_ages,
             backing: backing.clone(),
+            bot: Arc::clone(&bot),
         };
         let settings = EngineSettings {
             placement,
@@ -161,7 +176,10 @@ impl Bot {
             }
         };
         tracing::info!(bot_id, "started");
-        Ok(BotHandle::new(engine, api, monitor, backing))
+        if let Some(interests) = interests.filter(|_| publish_commands) {
+            actix_rt::spawn(commands::publish(api.clone(), interests, engine.clone()));
+        }
+        Ok(BotHandle::new(engine, api, monitor, backing, bot))
     }
 }
 
