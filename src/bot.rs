@@ -145,14 +145,16 @@ impl Bot {
         self
     }
 
-    /// Changes the settings of the [`Api`] that handlers use: timeouts, connections, flood waits.
+    /// Changes the settings of the [`Api`](crate::api::Api) that handlers use: timeouts, connections, flood waits.
     pub fn api_config(mut self, change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
         self.api = self.api.map(change);
         self
     }
 
-    /// Sets what handles the updates. `factory` is called once per worker, on the worker's thread, so that a handler may
-    /// hold things that are not `Send`; what all workers share is captured by the factory (`Arc`).
+    /// Sets what handles the updates: a [`Router`](crate::Router), or a function of a [`Context`](crate::Context). `factory`
+    /// is called once per worker, on the worker's thread, so that a handler may hold things that are not `Send`; what all
+    /// workers share is captured by the factory (`Arc`, [`Data`](crate::extract::Data)). A handler that [describes
+    /// itself](Handler::DESCRIBES_ITSELF), as routers do, is built once more at the start, on the thread that starts the bot.
     pub fn handlers<F, H>(mut self, factory: F) -> Self
     where
         F: Fn() -> H + Clone + Send + 'static,

@@ -17,9 +17,10 @@
 //! }
 //! ```
 //!
-//! The principal type is [`Bot`], the builder. A [`Handler`] is an async function of a [`Context`]; what it returns
-//! decides what happens to the update ([`HandlerError`]). [`Api`](api::Api) makes calls. [`BotHandle`] looks at a
-//! running bot, pauses and stops it.
+//! The principal type is [`Bot`], the builder. A [`Handler`] is an async function of a [`Context`], or a [`Router`] that
+//! chooses a function of [extractors](extract) for each update. What it returns is sent ([`Respond`]) and decides what
+//! happens to the update ([`HandlerError`]). [`Api`](api::Api) makes calls. [`BotHandle`] looks at a running bot, pauses and
+//! stops it.
 //!
 //! # The flow
 //!

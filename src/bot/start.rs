@@ -55,7 +55,8 @@ impl Bot {
     /// # Errors
     ///
     /// Returns the first missing or wrong setting, [`EngineError::NoSystem`] outside an actix system (use
-    /// [`spawn`](Self::spawn) there), [`EngineError::FactoryPanicked`] when a handler could not be built. The token
+    /// [`spawn`](Self::spawn) there), [`EngineError::FactoryPanicked`] when a handler could not be built (a router with a wrong name of a command, for
+    /// instance). The token
     /// is not checked with the server.
     pub async fn start(self) -> Result<BotHandle, Error> {
         self.begin(false).await

@@ -3,15 +3,16 @@
 use std::{fmt::Display, str::FromStr};
 
 use serde::{
-    Deserialize, Deserializer,
-    de::{
-        self, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-        VariantAccess, Visitor,
-    },
+    Deserializer,
+    de::{self, DeserializeOwned, Visitor},
     forward_to_deserialize_any,
 };
 
-use super::{usage::UsageProblem, words::Words};
+use super::{
+    shapes::{Choice, List, Record, Row},
+    usage::UsageProblem,
+    words::Words,
+};
 
 /// Why arguments have no value of the wanted type.
 #[derive(Debug, thiserror::Error)]
@@ -69,31 +70,31 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, (ArgumentsError
     }
 }
 
-struct Arguments<'t> {
-    words: Words<'t>,
+pub(super) struct Arguments<'t> {
+    pub(super) words: Words<'t>,
     /// The names of the arguments, once the type has told them.
     shape: String,
     /// What was read last, should its type refuse it.
-    last: String,
+    pub(super) last: String,
 }
 
 /// Where a value stands: texts at the end take the rest.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Whole,
     Last,
     Inner,
 }
 
 /// One value that is to be read from the next words.
-struct Value<'a, 't> {
-    arguments: &'a mut Arguments<'t>,
-    name: Option<&'static str>,
-    place: Place,
+pub(super) struct Value<'a, 't> {
+    pub(super) arguments: &'a mut Arguments<'t>,
+    pub(super) name: Option<&'static str>,
+    pub(super) place: Place,
 }
 
 impl<'t> Value<'_, 't> {
-    fn word(&mut self) -> Result<std::borrow::Cow<'t, str>, ArgumentsError> {
+    pub(super) fn word(&mut self) -> Result<std::borrow::Cow<'t, str>, ArgumentsError> {
         let word = self.arguments.words.next().ok_or_else(|| missing(self.name))?;
         self.arguments.last.replace_range(.., &word);
         Ok(word)
@@ -125,11 +126,11 @@ impl<'t> Value<'_, 't> {
         Ok(everything.to_owned())
     }
 
-    fn is_missing(&self) -> bool {
+    pub(super) fn is_missing(&self) -> bool {
         self.arguments.words.rest().is_empty()
     }
 
-    fn inner_place(&self, last: bool) -> Place {
+    pub(super) fn inner_place(&self, last: bool) -> Place {
         if last && self.place != Place::Inner {
             Place::Last
         } else {
@@ -246,10 +247,7 @@ impl<'de> Deserializer<'de> for Value<'_, '_> {
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, ArgumentsError> {
-        visitor.visit_seq(Row {
-            value: self,
-            left: len,
-        })
+        visitor.visit_seq(Row::new(self, len))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -268,11 +266,7 @@ impl<'de> Deserializer<'de> for Value<'_, '_> {
         visitor: V,
     ) -> Result<V::Value, ArgumentsError> {
         self.remember_shape(fields, "<", "> <", ">");
-        visitor.visit_map(Record {
-            value: self,
-            fields,
-            current: None,
-        })
+        visitor.visit_map(Record::new(self, fields))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -282,10 +276,7 @@ impl<'de> Deserializer<'de> for Value<'_, '_> {
         visitor: V,
     ) -> Result<V::Value, ArgumentsError> {
         self.remember_shape(variants, "", "|", "");
-        visitor.visit_enum(Choice {
-            value: self,
-            variants,
-        })
+        visitor.visit_enum(Choice::new(self, variants))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ArgumentsError> {
@@ -306,7 +297,7 @@ impl<'de> Deserializer<'de> for Value<'_, '_> {
 }
 
 /// Says at which argument a type refused a value.
-fn located(error: ArgumentsError, name: Option<&'static str>, value: String) -> ArgumentsError {
+pub(super) fn located(error: ArgumentsError, name: Option<&'static str>, value: String) -> ArgumentsError {
     match error {
         ArgumentsError::Refused(reason) => ArgumentsError::Usage(UsageProblem::Invalid {
             argument: name.map(str::to_owned),
@@ -328,191 +319,5 @@ impl FromStr for YesOrNo {
             "no" | "false" | "off" | "0" => Ok(Self(false)),
             _ => Err(()),
         }
-    }
-}
-
-/// As many values as there are words.
-struct List<'a, 't>(Value<'a, 't>);
-
-impl<'de> SeqAccess<'de> for List<'_, '_> {
-    type Error = ArgumentsError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, ArgumentsError> {
-        if self.0.is_missing() {
-            return Ok(None);
-        }
-        let element = Value {
-            arguments: self.0.arguments,
-            name: self.0.name,
-            place: Place::Inner,
-        };
-        seed.deserialize(element).map(Some)
-    }
-}
-
-/// A fixed number of values without names.
-struct Row<'a, 't> {
-    value: Value<'a, 't>,
-    left: usize,
-}
-
-impl<'de> SeqAccess<'de> for Row<'_, '_> {
-    type Error = ArgumentsError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, ArgumentsError> {
-        let Some(left) = self.left.checked_sub(1) else {
-            return Ok(None);
-        };
-        self.left = left;
-        let place = self.value.inner_place(left == 0);
-        let element = Value {
-            arguments: self.value.arguments,
-            name: self.value.name,
-            place,
-        };
-        seed.deserialize(element).map(Some)
-    }
-}
-
-/// Values with names, in the order of the struct. It ends where the words do, so that members may have defaults.
-struct Record<'a, 't> {
-    value: Value<'a, 't>,
-    fields: &'static [&'static str],
-    current: Option<&'static str>,
-}
-
-impl<'de> MapAccess<'de> for Record<'_, '_> {
-    type Error = ArgumentsError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, ArgumentsError> {
-        match self.fields.split_first() {
-            Some((field, behind)) if !self.value.is_missing() => {
-                self.fields = behind;
-                self.current = Some(field);
-                seed.deserialize((*field).into_deserializer()).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ArgumentsError> {
-        let place = self.value.inner_place(self.fields.is_empty());
-        let member = Value {
-            arguments: self.value.arguments,
-            name: self.current,
-            place,
-        };
-        let value = seed.deserialize(member);
-        value.map_err(|error| located(error, self.current, self.value.arguments.last.clone()))
-    }
-}
-
-/// One of several words, with what belongs to it behind.
-struct Choice<'a, 't> {
-    value: Value<'a, 't>,
-    variants: &'static [&'static str],
-}
-
-impl<'de, 'a, 't> EnumAccess<'de> for Choice<'a, 't> {
-    type Error = ArgumentsError;
-    type Variant = Value<'a, 't>;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        mut self,
-        seed: V,
-    ) -> Result<(V::Value, Value<'a, 't>), ArgumentsError> {
-        let word = self.value.word()?;
-        let known = self
-            .variants
-            .iter()
-            .find(|variant| variant.to_lowercase() == word.to_lowercase());
-        let Some(known) = known else {
-            return Err(ArgumentsError::Usage(UsageProblem::Invalid {
-                argument: self.value.name.map(str::to_owned),
-                value: word.into_owned(),
-                reason: format!("is not one of {}", self.variants.join(", ")),
-            }));
-        };
-        let variant = seed.deserialize((*known).into_deserializer())?;
-        if self.value.place == Place::Whole {
-            self.value.place = Place::Last;
-        }
-        Ok((variant, self.value))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Value<'_, '_> {
-    type Error = ArgumentsError;
-
-    fn unit_variant(self) -> Result<(), ArgumentsError> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ArgumentsError> {
-        seed.deserialize(self)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, ArgumentsError> {
-        self.deserialize_tuple(len, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ArgumentsError> {
-        self.deserialize_struct("", fields, visitor)
-    }
-}
-
-/// An argument that is read with [`FromStr`], for types that know no serde. It takes one word.
-///
-/// ```
-/// use std::net::IpAddr;
-///
-/// use actogram::{
-///     Router,
-///     extract::{Command, Parsed},
-/// };
-///
-/// async fn ping(Command(Parsed(address)): Command<Parsed<IpAddr>>) -> String {
-///     format!("pinging {address} …")
-/// }
-/// # let _ = Router::new().command("ping", ping);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parsed<T>(pub T);
-
-impl<'de, T> Deserialize<'de> for Parsed<T>
-where
-    T: FromStr,
-    T::Err: Display,
-{
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Word;
-
-        impl Visitor<'_> for Word {
-            type Value = String;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a word")
-            }
-
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<String, E> {
-                Ok(word.to_owned())
-            }
-        }
-
-        let word = deserializer.deserialize_identifier(Word)?;
-        word.parse().map(Self).map_err(de::Error::custom)
     }
 }

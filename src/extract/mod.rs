@@ -48,28 +48,30 @@ mod command;
 mod callback;
 mod words;
 mod arguments;
+mod shapes;
+mod parsed;
 mod usage;
 #[cfg(test)]
 mod argument_tests;
 #[cfg(test)]
 mod extractor_tests;
 
+pub(crate) use self::{
+    callback::MatchedPrefix,
+    command_text::command_of,
+    data::{DataMap, Layers},
+};
 pub use self::{
-    arguments::Parsed,
     callback::{CallbackData, CallbackQuery},
     command::{Command, CommandName},
     data::Data,
     error::ExtractError,
     from_update::FromUpdate,
     message::{Message, Text},
+    parsed::Parsed,
     people::{Chat, User},
     raw::Raw,
     usage::{UsageError, UsageProblem},
-};
-pub(crate) use self::{
-    callback::MatchedPrefix,
-    command_text::command_of,
-    data::{DataMap, Layers},
 };
 #[doc(hidden)]
 pub use self::{

@@ -15,19 +15,19 @@ use crate::{Context, FromUpdate, Respond, handler::HandlerResult};
 /// arguments, or is a closure whose arguments have no types (write `|Text(text): Text| async move { … }`). A wrong argument or
 /// a wrong return type is reported as *`…` cannot be made from an update* and *a handler cannot return `…`*.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// // Not async.
 /// fn start() -> &'static str { "Hello!" }
 /// actogram::Router::new().command("start", start);
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// // A number is no extractor.
 /// async fn start(number: u8) -> &'static str { "Hello!" }
 /// actogram::Router::new().command("start", start);
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// // A number is no response.
 /// async fn start() -> u8 { 5 }
 /// actogram::Router::new().command("start", start);

@@ -357,6 +357,7 @@ fn a_command_for_somebody_waits_for_the_name_of_the_bot() {
 
 #[test]
 fn handlers_take_up_to_eight_arguments() {
+    #[allow(clippy::too_many_arguments, reason = "as many as there may be")]
     async fn eight(
         _: Context,
         _: Message,
