@@ -274,6 +274,8 @@ impl Bot {
     /// that clients show, for all chats and languages (<https://core.telegram.org/bots/api#setmycommands>). Default: the list
     /// is left alone.
     ///
+    /// There may be [100 commands](https://core.telegram.org/bots/api#setmycommands).
+    ///
     /// That happens beside the start and never delays it. A list that is right already is not set again; a call that
     /// fails is logged as a warning and repeated after 1 s, doubling to at most 5 minutes, unless the server refuses it.
     pub fn publish_commands(mut self) -> Self {

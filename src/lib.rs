@@ -84,8 +84,16 @@ mod test_context;
 /// Pure parsers, for fuzzing. No part of the public interface.
 #[doc(hidden)]
 pub mod fuzzing {
-    pub use crate::extract::{CommandText, Words, parse as parse_command};
+    pub use crate::extract::{
+        command_text::{CommandText, parse as parse_command},
+        words::Words,
+    };
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use actogram_actors::{
     Backoff, EngineError, Lane, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,

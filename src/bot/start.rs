@@ -177,8 +177,13 @@ impl Bot {
             }
         };
         tracing::info!(bot_id, "started");
-        if let Some(interests) = interests.filter(|_| publish_commands) {
-            actix_rt::spawn(commands::publish(api.clone(), interests, engine.clone()));
+        if publish_commands {
+            match interests {
+                Some(interests) => {
+                    actix_rt::spawn(commands::publish(api.clone(), interests, engine.clone()));
+                }
+                None => tracing::warn!("no commands to publish, because the handler is no router"),
+            }
         }
         Ok(BotHandle::new(engine, api, monitor, backing, bot))
     }

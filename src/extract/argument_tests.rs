@@ -69,6 +69,14 @@ fn texts_in_front_take_one_word() {
 }
 
 #[test]
+fn a_text_that_is_last_in_something_that_is_not_takes_one_word() {
+    let ((first, text), last): ((u8, String), String) = read("1 two three four");
+
+    assert_eq!((first, &*text, &*last), (1, "two", "three four"));
+    assert_eq!(read::<(u8, (u8, String))>("1 2 three four").1.1, "three four");
+}
+
+#[test]
 fn a_text_alone_is_everything_as_it_was_written() {
     assert_eq!(read::<String>("a \"b  c\""), "a \"b  c\"");
     assert_eq!(read::<String>(""), "");

@@ -5,9 +5,9 @@ use std::ops::Deref;
 use serde::de::DeserializeOwned;
 
 use super::{
-    CommandText, ExtractError, FromUpdate, UsageError,
+    ExtractError, FromUpdate, UsageError,
     arguments::{self, ArgumentsError},
-    command_of,
+    command_text::{CommandText, command_of},
 };
 use crate::{Context, handler::HandlerError};
 

@@ -43,10 +43,10 @@ mod raw;
 mod message;
 mod people;
 mod payloads;
-mod command_text;
+pub(crate) mod command_text;
 mod command;
 mod callback;
-mod words;
+pub(crate) mod words;
 mod arguments;
 mod shapes;
 mod parsed;
@@ -58,7 +58,6 @@ mod extractor_tests;
 
 pub(crate) use self::{
     callback::MatchedPrefix,
-    command_text::command_of,
     data::{DataMap, Layers},
 };
 pub use self::{
@@ -72,9 +71,4 @@ pub use self::{
     people::{Chat, User},
     raw::Raw,
     usage::{UsageError, UsageProblem},
-};
-#[doc(hidden)]
-pub use self::{
-    command_text::{CommandText, parse},
-    words::Words,
 };

@@ -1,6 +1,6 @@
 //! A command as a route knows it.
 
-use crate::{extract::CommandText, update::UpdateKind};
+use crate::{extract::command_text::CommandText, update::UpdateKind};
 
 /// A command that a [`Router`](crate::Router) handles: its names, and how clients describe it.
 ///

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     Context,
-    extract::{CommandText, Data, DataMap, MatchedPrefix, command_of},
+    extract::{
+        Data, DataMap, MatchedPrefix,
+        command_text::{CommandText, command_of},
+    },
     update::{DecodeError, UpdateKind},
 };
 
@@ -37,9 +40,8 @@ pub(super) enum Route {
 /// The name of the bot must be known to tell whether a command is meant for it.
 pub(super) struct NameNeeded;
 
-/// An update that looks for its route.
+/// An update that looks for its route. It is decoded by the first route that has to look inside.
 struct Candidate<'c> {
-    command: Option<CommandText<'c>>,
     username: Option<&'c str>,
 }
 
@@ -49,14 +51,8 @@ pub(super) fn find(
     context: &Context,
     username: Option<&str>,
 ) -> Result<Option<Next>, NameNeeded> {
-    let context = context.for_routing();
-    // What cannot be decoded is no text and no command. A raw handler may take it.
-    let message = context.decoded_message().ok().flatten();
-    let candidate = Candidate {
-        command: message.and_then(command_of),
-        username,
-    };
-    candidate.find_in(routes, &context, &mut Vec::new())
+    let candidate = Candidate { username };
+    candidate.find_in(routes, &context.for_routing(), &mut Vec::new())
 }
 
 impl Candidate<'_> {
@@ -100,15 +96,13 @@ impl Candidate<'_> {
     fn is_taken_by(&self, matcher: &Matcher, context: &Context) -> Result<bool, NameNeeded> {
         let kind = context.update().kind();
         Ok(match matcher {
-            Matcher::Command(route) => match &self.command {
-                Some(command) if route.kinds.contains(&kind) && route.is_meant_by(command) => {
-                    self.is_ours(command)?
-                }
+            Matcher::Command(route) => match command_in(context, &route.kinds) {
+                Some(command) if route.is_meant_by(&command) => self.is_ours(&command)?,
                 _ => false,
             },
-            Matcher::AnyCommand => match &self.command {
-                Some(command) if kind == UpdateKind::Message => self.is_ours(command)?,
-                _ => false,
+            Matcher::AnyCommand => match command_in(context, &[UpdateKind::Message]) {
+                Some(command) => self.is_ours(&command)?,
+                None => false,
             },
             Matcher::Text => kind == UpdateKind::Message && context.text().is_some(),
             Matcher::Callback(prefix) => context
@@ -128,6 +122,14 @@ impl Candidate<'_> {
             (Some(_), Some(username)) => Ok(command.is_for(username)),
         }
     }
+}
+
+/// Returns the command in a message of one of these kinds. What cannot be decoded is none; a raw handler may take it.
+fn command_in<'c>(context: &'c Context, kinds: &[UpdateKind]) -> Option<CommandText<'c>> {
+    if !kinds.contains(&context.update().kind()) {
+        return None;
+    }
+    context.decoded_message().ok().flatten().and_then(command_of)
 }
 
 fn prefix_data(prefix: &str) -> DataMap {

@@ -335,6 +335,24 @@ fn what_cannot_be_decoded_and_nobody_takes_is_no_success() {
 }
 
 #[test]
+fn what_cannot_be_decoded_is_no_failure_where_no_route_looks_inside() {
+    on_actix(async {
+        let callbacks = Router::new()
+            .callback("", || async {})
+            .on(UpdateKind::EditedMessage, || async {})
+            .command(
+                CommandRoute::new("start").kinds([UpdateKind::ChannelPost]),
+                || async {},
+            );
+        let context = context("message", &broken());
+
+        handled(&callbacks, context.clone()).unwrap();
+
+        assert_eq!(context.bot().unrouted(), 1);
+    });
+}
+
+#[test]
 fn a_command_for_somebody_waits_for_the_name_of_the_bot() {
     on_actix(async {
         let trace = Trace::default();
