@@ -5,7 +5,10 @@ use std::{fmt, ops::Deref};
 use frankenstein::types::MaybeInaccessibleMessage;
 use serde::de::DeserializeOwned;
 
-use super::{ExtractError, FromUpdate, arguments};
+use super::{
+    ExtractError, FromUpdate,
+    arguments::{self, ArgumentsError},
+};
 use crate::{Context, handler::HandlerError};
 
 /// The press of an inline button. It is shared with the [`Context`] and dereferences to the
@@ -77,20 +80,24 @@ pub(crate) struct MatchedPrefix(pub(crate) usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallbackData<T = String>(pub T);
 
-/// The data of a button does not fit the handler.
+/// The data of a button does not fit the handler. It is not shown: whoever looks for it finds it in the dead letter.
 #[derive(Debug, thiserror::Error)]
 #[error("the data of the pressed button does not fit its handler")]
 struct UnfitData {
-    source: arguments::ArgumentsError,
+    /// What is wrong with the type of the handler's argument, should that be the reason.
+    source: Option<ArgumentsError>,
 }
 
 impl<T: DeserializeOwned> FromUpdate for CallbackData<T> {
     async fn from_update(context: &Context) -> Result<Self, ExtractError> {
         let data = data_behind_prefix(context)?;
-        arguments::read(data)
-            .map(Self)
-            .map_err(|(source, _)| HandlerError::give_up(UnfitData { source }).into())
+        arguments::read(data).map(Self).map_err(|(error, _)| unfit(error))
     }
+}
+
+fn unfit(error: ArgumentsError) -> ExtractError {
+    let source = Some(error).filter(|error| matches!(error, ArgumentsError::Unsupported(_)));
+    HandlerError::give_up(UnfitData { source }).into()
 }
 
 fn data_behind_prefix(context: &Context) -> Result<&str, ExtractError> {

@@ -282,11 +282,11 @@ impl Handler for Router {
     fn handle(&self, context: Context) -> impl Future<Output = HandlerResult> + 'static {
         let routes = Rc::clone(&self.0);
         async move {
-            let found = match matching::find(&routes, &context, context.bot().known_username()) {
-                Ok(found) => found,
-                Err(NameNeeded) => {
-                    let username = context.bot_username().await?;
-                    matching::find(&routes, &context, Some(username)).unwrap_or_default()
+            let mut username = context.bot().known_username();
+            let found = loop {
+                match matching::find(&routes, &context, username) {
+                    Ok(found) => break found,
+                    Err(NameNeeded) => username = Some(context.bot_username().await?),
                 }
             };
             match (found, context.undecodable()) {
