@@ -1,5 +1,6 @@
 //! Putting a bot together and starting it.
 
+mod commands;
 mod environment;
 mod keeping;
 mod start;
@@ -79,6 +80,7 @@ pub struct Bot {
     retry: Option<RetryPolicy>,
     handler_timeout: Duration,
     drain_deadline: Duration,
+    publish_commands: bool,
 }
 
 impl std::fmt::Debug for Bot {
@@ -139,6 +141,7 @@ impl Bot {
             retry: None,
             handler_timeout: Self::DEFAULT_HANDLER_TIMEOUT,
             drain_deadline: Self::DEFAULT_DRAIN_DEADLINE,
+            publish_commands: false,
         }
     }
 
@@ -154,8 +157,10 @@ impl Bot {
         self
     }
 
-    /// Sets what handles the updates. `factory` is called once per worker, on the worker's thread, so that a handler may
-    /// hold things that are not `Send`; what all workers share is captured by the factory (`Arc`).
+    /// Sets what handles the updates: a [`Router`](crate::Router), or a function of a [`Context`](crate::Context). `factory`
+    /// is called once per worker, on the worker's thread, so that a handler may hold things that are not `Send`; what all
+    /// workers share is captured by the factory (`Arc`, [`Data`](crate::extract::Data)). A handler that [describes
+    /// itself](Handler::DESCRIBES_ITSELF), as routers do, is built once more at the start, on the thread that starts the bot.
     pub fn handlers<F, H>(mut self, factory: F) -> Self
     where
         F: Fn() -> H + Clone + Send + 'static,
@@ -270,15 +275,31 @@ impl Bot {
     }
 
     /// Sets which kinds of updates the server keeps for this bot. It is sent until one call has succeeded; the server
-    /// remembers it, also for later runs. Default: what the server remembers, at first every kind except
-    /// `chat_member`, `message_reaction` and `message_reaction_count`
-    /// (<https://core.telegram.org/bots/api#getupdates>).
+    /// remembers it, also for later runs; what it has not kept it cannot deliver later.
+    ///
+    /// Default for a [`Router`](crate::Router): the kinds that its routes take, as [`Interests`](crate::Interests) describes
+    /// them. Default for other handlers: what the server remembers, at first every kind except `chat_member`,
+    /// `message_reaction` and `message_reaction_count` (<https://core.telegram.org/bots/api#getupdates>). An empty list stands
+    /// for those as well.
     pub fn allowed_updates(mut self, kinds: impl IntoIterator<Item = UpdateKind>) -> Self {
         let known = kinds
             .into_iter()
             .filter(|kind| *kind != UpdateKind::Unknown)
             .collect();
         self.polling.allowed_updates = Some(known);
+        self
+    }
+
+    /// Makes the commands of the [`Router`](crate::Router) that have a [description](crate::CommandRoute::describe) the list
+    /// that clients show, for all chats and languages (<https://core.telegram.org/bots/api#setmycommands>). Default: the list
+    /// is left alone.
+    ///
+    /// There may be [100 commands](https://core.telegram.org/bots/api#setmycommands).
+    ///
+    /// That happens beside the start and never delays it. A list that is right already is not set again; a call that
+    /// fails is logged as a warning and repeated after 1 s, doubling to at most 5 minutes, unless the server refuses it.
+    pub fn publish_commands(mut self) -> Self {
+        self.publish_commands = true;
         self
     }
 

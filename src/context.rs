@@ -2,17 +2,22 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use frankenstein::{
     methods::SendMessageParams,
-    types::{CallbackQuery, Message},
+    types::{CallbackQuery, MaybeInaccessibleMessage, Message},
 };
 
 use crate::{
     api::{Api, ApiError},
     backing::{AckError, Acknowledger},
+    bot_facts::BotFacts,
+    extract::{Data, Layers},
     update::{DecodeError, Update, UpdateContent},
 };
 
@@ -26,40 +31,72 @@ use crate::{
 /// attempt fail when the handler has returned, so that it becomes a dead letter instead of being ignored. A handler
 /// that works on [`raw`](Self::raw) is not concerned by any of this.
 #[derive(Clone)]
-pub struct Context(Arc<Inner>);
+pub struct Context(Arc<Inner>, Surroundings);
 
 struct Inner {
     update: Update,
     api: Api,
     attempt: u32,
     acknowledger: Option<Acknowledger>,
+    bot: Arc<BotFacts>,
     content: OnceLock<UpdateContent>,
-    message: OnceLock<Option<Box<Message>>>,
-    callback_query: OnceLock<Option<Box<CallbackQuery>>>,
-    undecodable: OnceLock<DecodeError>,
+    message: OnceLock<Decoded<Message>>,
+    callback_query: OnceLock<Decoded<CallbackQuery>>,
+    /// Whether a handler was told that something is not there which could only not be decoded.
+    misled: AtomicBool,
+}
+
+/// What decoding gave: nothing when the update is of another kind.
+type Decoded<T> = Result<Option<Box<T>>, DecodeError>;
+
+/// What differs between the clones of a context.
+#[derive(Clone, Default)]
+struct Surroundings {
+    data: Layers,
+    /// Whether it is a router that asks: what it finds undecodable may still be taken by a raw handler.
+    routing: bool,
 }
 
 impl Context {
     /// Returns a context, for tests of handlers.
     pub fn new(update: Update, api: Api, attempt: u32) -> Self {
-        Self::build(update, api, attempt, None)
+        Self::build(update, api, attempt, None, Arc::default())
     }
 
-    pub(crate) fn of_delivery(update: Update, api: Api, attempt: u32, acknowledger: Acknowledger) -> Self {
-        Self::build(update, api, attempt, Some(acknowledger))
+    pub(crate) fn of_delivery(
+        update: Update,
+        api: Api,
+        attempt: u32,
+        acknowledger: Acknowledger,
+        bot: Arc<BotFacts>,
+    ) -> Self {
+        Self::build(update, api, attempt, Some(acknowledger), bot)
     }
 
-    fn build(update: Update, api: Api, attempt: u32, acknowledger: Option<Acknowledger>) -> Self {
-        Self(Arc::new(Inner {
+    #[cfg(test)]
+    pub(crate) fn of_bot(update: Update, api: Api, bot: Arc<BotFacts>) -> Self {
+        Self::build(update, api, 1, None, bot)
+    }
+
+    fn build(
+        update: Update,
+        api: Api,
+        attempt: u32,
+        acknowledger: Option<Acknowledger>,
+        bot: Arc<BotFacts>,
+    ) -> Self {
+        let inner = Inner {
             update,
             api,
             attempt,
             acknowledger,
+            bot,
             content: OnceLock::new(),
             message: OnceLock::new(),
             callback_query: OnceLock::new(),
-            undecodable: OnceLock::new(),
-        }))
+            misled: AtomicBool::new(false),
+        };
+        Self(Arc::new(inner), Surroundings::default())
     }
 
     /// Returns the update with its ids, its kind and its lane.
@@ -116,11 +153,7 @@ impl Context {
 
     /// Returns the message, when the update is one: new or edited, of a chat, a channel or a business account.
     pub fn message(&self) -> Option<&Message> {
-        let message = self
-            .0
-            .message
-            .get_or_init(|| self.noting_errors(self.0.update.message()));
-        message.as_deref()
+        self.noting_errors(self.decoded_message())
     }
 
     /// Returns the text of the message, when the update is a message with text.
@@ -130,11 +163,7 @@ impl Context {
 
     /// Returns the callback query, when the update is one.
     pub fn callback_query(&self) -> Option<&CallbackQuery> {
-        let query = self
-            .0
-            .callback_query
-            .get_or_init(|| self.noting_errors(self.0.update.callback_query()));
-        query.as_deref()
+        self.noting_errors(self.decoded_callback_query())
     }
 
     /// Returns the chat the update belongs to, without decoding it.
@@ -148,16 +177,19 @@ impl Context {
     ///
     /// As [`Api::send_message`]; [`ReplyError::NoChat`] when the update belongs to no chat.
     pub async fn reply(&self, text: impl Into<String>) -> Result<Message, ReplyError> {
+        let params = self.reply_params(text.into())?;
+        self.0.api.send_message(&params).await.map_err(ReplyError::Call)
+    }
+
+    /// Returns the parameters that send a text to where the update came from.
+    pub(crate) fn reply_params(&self, text: String) -> Result<SendMessageParams, ReplyError> {
         let update = &self.0.update;
         let chat_id = update.chat_id().ok_or(ReplyError::NoChat {
             update_id: update.id(),
         })?;
-        let mut params = SendMessageParams::builder()
-            .chat_id(chat_id)
-            .text(text.into())
-            .build();
+        let mut params = SendMessageParams::builder().chat_id(chat_id).text(text).build();
         params.business_connection_id = update.business_connection_id().map(str::to_owned);
-        if let Some(message) = self.message() {
+        if let Some(message) = self.nearest_message() {
             // Outside forums a thread id only marks a chain of replies, and the server refuses it as a destination.
             params.message_thread_id = message
                 .message_thread_id
@@ -165,17 +197,103 @@ impl Context {
             params.direct_messages_topic_id =
                 message.direct_messages_topic.as_ref().map(|topic| topic.topic_id);
         }
-        self.0.api.send_message(&params).await.map_err(ReplyError::Call)
+        Ok(params)
     }
 
-    /// Returns why a shorthand could not decode the update, if one was asked.
+    /// Returns the message, or the one whose button was pressed, as far as it can be decoded.
+    pub(crate) fn nearest_message(&self) -> Option<&Message> {
+        if let Ok(Some(message)) = self.decoded_message() {
+            return Some(message);
+        }
+        match self.decoded_callback_query().ok()??.message.as_ref()? {
+            MaybeInaccessibleMessage::Message(message) => Some(message),
+            MaybeInaccessibleMessage::InaccessibleMessage(_) => None,
+        }
+    }
+
+    /// Returns the shared state of this type that was set last: by the innermost router that has one, or by
+    /// [`with_data`](Self::with_data).
+    pub fn data<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Data<T>> {
+        self.1.data.find()
+    }
+
+    /// Returns this context with a value that extractors of [`Data`] find first: how middleware hands on what it has
+    /// found out.
+    #[must_use = "the context itself is not changed"]
+    pub fn with_data<T: ?Sized + Send + Sync + 'static>(&self, data: Data<T>) -> Self {
+        self.within(&self.1.data.with(data))
+    }
+
+    /// Returns the `@username` of the bot, without the `@`. Asks the server the first time
+    /// (<https://core.telegram.org/bots/api#getme>); afterwards all handlers of the bot know it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Api::get_me`]. The next call asks again.
+    pub async fn bot_username(&self) -> Result<&str, ApiError> {
+        self.0.bot.username(&self.0.api).await
+    }
+
+    pub(crate) fn bot(&self) -> &BotFacts {
+        &self.0.bot
+    }
+
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.1.data
+    }
+
+    pub(crate) fn within(&self, data: &Layers) -> Self {
+        let surroundings = Surroundings {
+            data: data.clone(),
+            ..self.1
+        };
+        Self(Arc::clone(&self.0), surroundings)
+    }
+
+    /// Returns this context for the questions of a router, which mislead no handler.
+    pub(crate) fn for_routing(&self) -> Self {
+        let mut context = self.clone();
+        context.1.routing = true;
+        context
+    }
+
+    /// Returns the message, when the update is one. Both outcomes are kept.
+    pub(crate) fn decoded_message(&self) -> Result<Option<&Message>, DecodeError> {
+        let decoded = self.0.message.get_or_init(|| self.0.update.message());
+        decoded.as_ref().map(Option::as_deref).map_err(Clone::clone)
+    }
+
+    /// Returns the callback query, when the update is one. Both outcomes are kept.
+    pub(crate) fn decoded_callback_query(&self) -> Result<Option<&CallbackQuery>, DecodeError> {
+        let decoded = self
+            .0
+            .callback_query
+            .get_or_init(|| self.0.update.callback_query());
+        decoded.as_ref().map(Option::as_deref).map_err(Clone::clone)
+    }
+
+    /// Returns why the update could not be decoded, if anybody has tried.
     pub(crate) fn undecodable(&self) -> Option<&DecodeError> {
-        self.0.undecodable.get()
+        let message = self.0.message.get().and_then(|decoded| decoded.as_ref().err());
+        message.or_else(|| {
+            self.0
+                .callback_query
+                .get()
+                .and_then(|decoded| decoded.as_ref().err())
+        })
+    }
+
+    /// Returns why a shorthand could not decode the update, if a handler used one.
+    pub(crate) fn misled(&self) -> Option<&DecodeError> {
+        self.undecodable()
+            .filter(|_| self.0.misled.load(Ordering::Relaxed))
     }
 
     fn noting_errors<T>(&self, decoded: Result<Option<T>, DecodeError>) -> Option<T> {
-        decoded.unwrap_or_else(|error| {
-            self.0.undecodable.get_or_init(|| error);
+        decoded.unwrap_or_else(|_kept| {
+            if !self.1.routing {
+                self.0.misled.store(true, Ordering::Relaxed);
+            }
             None
         })
     }

@@ -7,6 +7,7 @@ use actogram_actors::{EngineError, EngineHandle, ShutdownReport, Snapshot, StopR
 use crate::{
     api::Api,
     backing::Backing,
+    bot_facts::BotFacts,
     error::Error,
     report::BotReport,
     source::{PollingCounts, PollingMonitor},
@@ -28,6 +29,7 @@ pub struct BotHandle {
     api: Api,
     monitor: PollingMonitor,
     backing: Backing,
+    bot: Arc<BotFacts>,
 }
 
 /// How things stand, at one moment.
@@ -38,6 +40,8 @@ pub struct BotSnapshot {
     pub engine: Snapshot,
     /// Unusual things in long polling.
     pub polling: PollingCounts,
+    /// Updates that no route of a [`Router`](crate::Router) took. They count as done.
+    pub unrouted: u64,
 }
 
 impl fmt::Debug for BotHandle {
@@ -49,12 +53,19 @@ impl fmt::Debug for BotHandle {
 }
 
 impl BotHandle {
-    pub(crate) fn new(engine: EngineHandle, api: Api, monitor: PollingMonitor, backing: Backing) -> Self {
+    pub(crate) fn new(
+        engine: EngineHandle,
+        api: Api,
+        monitor: PollingMonitor,
+        backing: Backing,
+        bot: Arc<BotFacts>,
+    ) -> Self {
         Self {
             engine,
             api,
             monitor,
             backing,
+            bot,
         }
     }
 
@@ -146,6 +157,7 @@ impl BotHandle {
         Ok(BotSnapshot {
             engine: self.engine.snapshot().await?,
             polling: self.monitor.counts(),
+            unrouted: self.bot.unrouted(),
         })
     }
 }

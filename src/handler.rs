@@ -5,7 +5,7 @@ use std::{error::Error, fmt, future::Future, rc::Rc, time::Duration};
 use actogram_actors::{Failure, Retry};
 use futures_util::future::LocalBoxFuture;
 
-use crate::{api::ApiError, context::Context};
+use crate::{api::ApiError, context::Context, respond::Respond, router::Interests};
 
 /// What a handler returns: nothing, or why it did not work and what should happen next.
 ///
@@ -14,8 +14,8 @@ pub type HandlerResult = Result<(), HandlerError>;
 
 /// Code that handles updates.
 ///
-/// Implemented for async functions and closures that take a [`Context`] and return `()` or a [`Result`] whose error
-/// converts into [`HandlerError`]:
+/// [`Router`](crate::Router) is one. So are async functions and closures that take a [`Context`] and return what implements
+/// [`Respond`]:
 ///
 /// ```
 /// use actogram::{Context, Handler, HandlerResult};
@@ -37,45 +37,34 @@ pub type HandlerResult = Result<(), HandlerError>;
 /// that passes its deadline is dropped at its next await point.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
-    label = "expected an async function or closure that takes one `Context`",
-    note = "a handler is `async fn(Context)` returning `()` or `Result<(), E>`; `E` is any error type"
+    label = "expected a `Router`, or an async function or closure that takes one `Context`",
+    note = "functions of other arguments are handlers of a `Router`: `Router::new().default(function)`",
+    note = "what they return must implement `Respond`: `()`, a text, `Result<_, E>` with any error type `E`"
 )]
 pub trait Handler: 'static {
+    /// Whether the bot builds one more of these handlers when it starts, on the thread that starts it, to ask for its
+    /// [`interests`](Self::interests). Default: false.
+    const DESCRIBES_ITSELF: bool = false;
+
     /// Handles one update.
     fn handle(&self, context: Context) -> impl Future<Output = HandlerResult> + 'static;
+
+    /// Returns which updates it wants and which commands it knows; `None` when it does not say. Only asked when
+    /// [`DESCRIBES_ITSELF`](Self::DESCRIBES_ITSELF) is true. Default: `None`.
+    fn interests(&self) -> Option<Interests> {
+        None
+    }
 }
 
-impl<F, Fut, R> Handler for F
+impl<F, Fut> Handler for F
 where
     F: Fn(Context) -> Fut + 'static,
-    Fut: Future<Output = R> + 'static,
-    R: IntoHandlerResult,
+    Fut: Future + 'static,
+    Fut::Output: Respond,
 {
     fn handle(&self, context: Context) -> impl Future<Output = HandlerResult> + 'static {
-        let handled = self(context);
-        async move { handled.await.into_handler_result() }
-    }
-}
-
-/// What a handler function may return.
-#[diagnostic::on_unimplemented(
-    message = "a handler cannot return `{Self}`",
-    label = "expected `()` or `Result<(), E>` with an error type `E`"
-)]
-pub trait IntoHandlerResult {
-    /// Converts it.
-    fn into_handler_result(self) -> HandlerResult;
-}
-
-impl IntoHandlerResult for () {
-    fn into_handler_result(self) -> HandlerResult {
-        Ok(())
-    }
-}
-
-impl<E: Into<HandlerError>> IntoHandlerResult for Result<(), E> {
-    fn into_handler_result(self) -> HandlerResult {
-        self.map_err(Into::into)
+        let handled = self(context.clone());
+        async move { handled.await.respond(&context).await }
     }
 }
 
@@ -93,32 +82,65 @@ impl<E: Into<HandlerError>> IntoHandlerResult for Result<(), E> {
 /// | every other one, or none | dead letter |
 ///
 /// To decide otherwise use [`retry`](Self::retry), [`retry_after`](Self::retry_after) or [`give_up`](Self::give_up)
-/// with `map_err`.
+/// with `map_err`. [`reply`](Self::reply) is for what the user did wrong: it tells them, and the update is handled.
 ///
 /// It does not implement [`Error`] itself, because that would forbid the conversion from every error.
 pub struct HandlerError {
     failure: Failure,
+    reply: Option<String>,
 }
+
+/// The cause of an error that is told to the user.
+#[derive(Debug, thiserror::Error)]
+#[error("the user is told: {0}")]
+struct Told(String);
 
 impl HandlerError {
     /// The handler may run again: another attempt on the retry schedule, then a dead letter.
     pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            failure: Failure::transient(error),
-        }
+        Self::from_failure(Failure::transient(error))
     }
 
     /// The handler may run again after this time, as often as the retry schedule has attempts.
     pub fn retry_after(error: impl Into<Box<dyn Error + Send + Sync>>, delay: Duration) -> Self {
-        Self {
-            failure: Failure::retry_after(error, delay),
-        }
+        Self::from_failure(Failure::retry_after(error, delay))
     }
 
     /// Running again would not help: a dead letter at once.
     pub fn give_up(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::from_failure(Failure::permanent(error))
+    }
+
+    /// Nothing failed, but the user is to be told why nothing was done: the text is sent as [`Context::reply`] does, and
+    /// when that has worked, the update is handled.
+    ///
+    /// ```
+    /// use actogram::{HandlerError, extract::Command};
+    ///
+    /// async fn order(Command(number): Command<u32>) -> Result<String, HandlerError> {
+    ///     let order = find(number).ok_or_else(|| HandlerError::reply(format!("there is no order {number}")))?;
+    ///     Ok(format!("order {number}: {order}"))
+    /// }
+    /// # fn find(_: u32) -> Option<&'static str> { None }
+    /// # let _ = actogram::Router::new().command("order", order);
+    /// ```
+    pub fn reply(text: impl Into<String>) -> Self {
+        let text = text.into();
         Self {
-            failure: Failure::permanent(error),
+            failure: Failure::permanent(Told(text.clone())),
+            reply: Some(text),
+        }
+    }
+
+    fn from_failure(failure: Failure) -> Self {
+        Self { failure, reply: None }
+    }
+
+    /// Returns what the user is to be told, or the error itself.
+    pub(crate) fn into_reply(self) -> Result<String, Self> {
+        match self.reply {
+            Some(text) => Ok(text),
+            None => Err(self),
         }
     }
 
@@ -148,7 +170,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
         let retry = api_error(&error).map_or(Retry::Never, retry_of);
         let mut failure = Failure::permanent(error);
         failure.retry = retry;
-        Self { failure }
+        Self::from_failure(failure)
     }
 }
 
@@ -193,6 +215,8 @@ impl<H: Handler> DynHandler for Erased<H> {
 /// A factory of handlers with its types erased; it can be cloned for each worker.
 pub(crate) trait HandlerFactory: Send {
     fn build(&self) -> Rc<dyn DynHandler>;
+    /// Returns what its handlers say about themselves.
+    fn interests(&self) -> Option<Interests>;
     fn clone_factory(&self) -> Box<dyn HandlerFactory>;
 }
 
@@ -203,6 +227,14 @@ where
 {
     fn build(&self) -> Rc<dyn DynHandler> {
         Rc::new(Erased(self()))
+    }
+
+    fn interests(&self) -> Option<Interests> {
+        if H::DESCRIBES_ITSELF {
+            self().interests()
+        } else {
+            None
+        }
     }
 
     fn clone_factory(&self) -> Box<dyn HandlerFactory> {

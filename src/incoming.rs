@@ -8,6 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::{
     context::Context,
     handler::{DynHandler, HandlerError, HandlerFactory, HandlerResult},
+    router::Interests,
 };
 
 /// Handle this update. The reply decides what happens to it, as the result of a handler function does.
@@ -74,6 +75,10 @@ where
 {
     fn build(&self) -> Rc<dyn DynHandler> {
         Rc::new(ToRecipient::new(self.0.clone()))
+    }
+
+    fn interests(&self) -> Option<Interests> {
+        None
     }
 
     fn clone_factory(&self) -> Box<dyn HandlerFactory> {

@@ -17,9 +17,10 @@
 //! }
 //! ```
 //!
-//! The principal type is [`Bot`], the builder. A [`Handler`] is an async function of a [`Context`]; what it returns
-//! decides what happens to the update ([`HandlerError`]). [`Api`](api::Api) makes calls. [`BotHandle`] looks at a
-//! running bot, pauses and stops it.
+//! The principal type is [`Bot`], the builder. A [`Handler`] is an async function of a [`Context`], or a [`Router`] that
+//! chooses a function of [extractors](extract) for each update. What it returns is sent ([`Respond`]) and decides what
+//! happens to the update ([`HandlerError`]). [`Api`](api::Api) makes calls. [`BotHandle`] looks at a running bot, pauses and
+//! stops it.
 //!
 //! # The flow
 //!
@@ -64,6 +65,10 @@ mod staleness;
 mod worker;
 mod handler;
 mod context;
+mod bot_facts;
+mod router;
+pub mod extract;
+mod respond;
 mod incoming;
 mod handle;
 #[cfg(feature = "journal")]
@@ -75,6 +80,22 @@ pub mod cli;
 mod report;
 mod token;
 mod error;
+#[cfg(test)]
+mod test_context;
+
+/// Pure parsers, for fuzzing. No part of the public interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::extract::{
+        command_text::{CommandText, parse as parse_command},
+        words::Words,
+    };
+}
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use actogram_actors::{
     Backoff, EngineError, Lane, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,
@@ -86,10 +107,13 @@ pub use self::{
     bot::{Bot, Delivery},
     context::{Context, ReplyError},
     error::{ConfigError, Error},
+    extract::FromUpdate,
     handle::{BotHandle, BotSnapshot},
-    handler::{Handler, HandlerError, HandlerResult, IntoHandlerResult},
+    handler::{Handler, HandlerError, HandlerResult},
     incoming::IncomingUpdate,
     report::{AbandonedUpdate, BotReport},
+    respond::{Answer, Edit, InlineKeyboard, Reply, Respond},
+    router::{CommandRoute, HandlerFn, Interests, Middleware, Next, Router},
     source::{PollingCounts, PollingError},
     worker::DeadUpdate,
 };

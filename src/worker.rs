@@ -9,8 +9,9 @@ use tracing::Instrument;
 use crate::{
     api::Api,
     backing::{Acknowledger, Backing},
+    bot_facts::BotFacts,
     context::Context,
-    handler::{DynHandler, HandlerFactory},
+    handler::{DynHandler, HandlerError, HandlerFactory, HandlerResult},
     staleness::MaxAges,
     update::Update,
 };
@@ -63,6 +64,7 @@ pub(crate) struct WorkerFactory {
     pub(crate) on_error: Option<ErrorHook>,
     pub(crate) max_ages: MaxAges,
     pub(crate) backing: Backing,
+    pub(crate) bot: Arc<BotFacts>,
 }
 
 impl WorkerFactory {
@@ -73,6 +75,7 @@ impl WorkerFactory {
             on_error: self.on_error.clone(),
             max_ages: self.max_ages.clone(),
             backing: self.backing.clone(),
+            bot: Arc::clone(&self.bot),
         }
     }
 }
@@ -85,6 +88,7 @@ impl Clone for WorkerFactory {
             on_error: self.on_error.clone(),
             max_ages: self.max_ages.clone(),
             backing: self.backing.clone(),
+            bot: Arc::clone(&self.bot),
         }
     }
 }
@@ -96,6 +100,16 @@ pub(crate) struct Worker {
     on_error: Option<ErrorHook>,
     max_ages: MaxAges,
     backing: Backing,
+    bot: Arc<BotFacts>,
+}
+
+/// Sends what the user is to be told instead of a failure; then the update is handled.
+async fn tell_user(handled: HandlerResult, context: &Context) -> HandlerResult {
+    match handled.map_err(HandlerError::into_reply) {
+        Err(Ok(text)) => context.reply(text).await.map(drop).map_err(HandlerError::from),
+        Err(Err(error)) => Err(error),
+        Ok(()) => Ok(()),
+    }
 }
 
 impl Consumer<Update> for Worker {
@@ -122,11 +136,12 @@ impl Consumer<Update> for Worker {
             self.api.clone(),
             attempt,
             Acknowledger::new(self.backing.clone(), seq),
+            Arc::clone(&self.bot),
         );
-        let handled = async { self.handler.handle(context.clone()).await }
+        let handled = async { tell_user(self.handler.handle(context.clone()).await, &context).await }
             .instrument(span)
             .await;
-        match (handled, context.undecodable()) {
+        match (handled, context.misled()) {
             (Err(error), _) => Outcome::Failed(error.into_failure()),
             // The handler saw nothing in the update because it could not be decoded: that is not "handled".
             (Ok(()), Some(error)) => Outcome::Failed(Failure::permanent(error.clone())),

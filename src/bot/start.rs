@@ -1,6 +1,11 @@
 //! Starting a bot: its parts are put together here.
 
-use std::{io, sync::mpsc, thread, time::Duration};
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 #[cfg(feature = "journal")]
 use actix::Actor;
@@ -11,16 +16,18 @@ use actogram_actors::{Consumer, CreditPolicy, Engine, EngineError, Placement, Re
 #[cfg(feature = "journal")]
 use super::Delivery;
 use super::{
-    Bot,
+    Bot, commands,
     keeping::{self, Kept},
 };
 #[cfg(feature = "journal")]
 use crate::queue::{Intake, QueuedSource};
 use crate::{
     api::{Api, Transport},
+    bot_facts::BotFacts,
     error::{ConfigError, Error},
     handle::BotHandle,
     report::BotReport,
+    router::Interests,
     source::{PollingMonitor, PollingSettings, PollingSource},
     worker::WorkerFactory,
 };
@@ -48,7 +55,8 @@ impl Bot {
     /// # Errors
     ///
     /// Returns the first missing or wrong setting, [`EngineError::NoSystem`] outside an actix system (use
-    /// [`spawn`](Self::spawn) there), [`EngineError::FactoryPanicked`] when a handler could not be built. The token
+    /// [`spawn`](Self::spawn) there), [`EngineError::FactoryPanicked`] when a handler could not be built (a router with a wrong name of a command, for
+    /// instance). The token
     /// is not checked with the server.
     pub async fn start(self) -> Result<BotHandle, Error> {
         self.begin(false).await
@@ -89,7 +97,7 @@ impl Bot {
             api,
             handlers,
             on_error,
-            polling,
+            mut polling,
             poll_backoff,
             journal,
             #[cfg(feature = "journal")]
@@ -101,6 +109,7 @@ impl Bot {
             retry,
             handler_timeout,
             drain_deadline,
+            publish_commands,
         } = self;
         let config = api?;
         let journal = journal?;
@@ -108,6 +117,11 @@ impl Bot {
         check(&polling)?;
         if actix_rt::System::try_current().is_none() {
             return Err(EngineError::NoSystem.into());
+        }
+
+        let interests = commands::ask(&*handlers)?;
+        if polling.allowed_updates.is_none() {
+            polling.allowed_updates = interests.as_ref().map(Interests::allowed_updates);
         }
 
         let monitor = PollingMonitor::default();
@@ -124,12 +138,14 @@ impl Bot {
         .await?;
         let api = Api::start(config);
         let backing = kept.backing(&monitor);
+        let bot = Arc::<BotFacts>::default();
         let workers = WorkerFactory {
             handlers,
             api: api.clone(),
             on_error,
             max_ages,
             backing: backing.clone(),
+            bot: Arc::clone(&bot),
         };
         let settings = EngineSettings {
             placement,
@@ -170,7 +186,15 @@ impl Bot {
             }
         };
         tracing::info!(bot_id, "started");
-        Ok(BotHandle::new(engine, api, monitor, backing))
+        if publish_commands {
+            match interests {
+                Some(interests) => {
+                    actix_rt::spawn(commands::publish(api.clone(), interests, engine.clone()));
+                }
+                None => tracing::warn!("no commands to publish, because the handler is no router"),
+            }
+        }
+        Ok(BotHandle::new(engine, api, monitor, backing, bot))
     }
 }
 

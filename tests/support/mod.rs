@@ -12,8 +12,7 @@ use std::{
 };
 
 use actogram::{
-    Backoff, Bot, BotHandle, BotSnapshot, Context, DeadUpdate, Handler, HandlerResult, IntoHandlerResult,
-    api::Server,
+    Backoff, Bot, BotHandle, BotSnapshot, Context, DeadUpdate, Handler, HandlerResult, Respond, api::Server,
 };
 use actogram_simulator::{Bot as SimulatedBot, Simulator, SimulatorBuilder, View};
 use rustix::process::{Pid, Signal, kill_process};
@@ -361,11 +360,11 @@ where
     S: Clone + 'static,
     F: Fn(S, Context) -> Fut + 'static,
     Fut: Future<Output = R> + 'static,
-    R: IntoHandlerResult,
+    R: Respond + 'static,
 {
     fn handle(&self, context: Context) -> impl Future<Output = HandlerResult> + 'static {
-        let handled = (self.1)(self.0.clone(), context);
-        async move { handled.await.into_handler_result() }
+        let handled = (self.1)(self.0.clone(), context.clone());
+        async move { handled.await.respond(&context).await }
     }
 }
 
@@ -378,7 +377,7 @@ where
     S: Clone + Send + 'static,
     F: Fn(S, Context) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = R> + 'static,
-    R: IntoHandlerResult,
+    R: Respond,
 {
     move || Sharing(shared.clone(), handle.clone())
 }
