@@ -62,6 +62,8 @@ mod staleness;
 mod worker;
 mod handler;
 mod context;
+mod shorthands;
+mod typing;
 mod incoming;
 mod handle;
 #[cfg(feature = "journal")]
@@ -88,6 +90,7 @@ pub use self::{
     handler::{Handler, HandlerError, HandlerResult, IntoHandlerResult},
     incoming::IncomingUpdate,
     report::{AbandonedUpdate, BotReport},
+    shorthands::CallbackError,
     source::{PollingCounts, PollingError},
     worker::DeadUpdate,
 };

@@ -12,20 +12,23 @@
 use std::{error::Error, io, rc::Rc, sync::Arc, time::Duration};
 
 use actix_http::error::{ParseError, PayloadError};
-use actix_rt::time::timeout as within;
 use awc::{
     Client, ClientResponse, Connector,
     error::{ConnectError, SendRequestError},
-    http::header::{CONTENT_TYPE, RETRY_AFTER},
+    http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER},
 };
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::time::{Instant, timeout_at as within};
 
 use super::{
     config::ApiConfig,
+    connection::{Exchange, connector},
     error::{ApiError, NotSentCause, UnknownCause},
     form_body::FileFault,
-    request::{RequestBody, SentMark},
+    progress::ProgressSender,
+    request::RequestBody,
     response::RawResponse,
     server::Server,
 };
@@ -46,6 +49,7 @@ struct Settings {
     server: Server,
     max_connections: usize,
     connect_timeout: Duration,
+    keep_alive: Duration,
     tls: Arc<ClientConfig>,
 }
 
@@ -57,6 +61,7 @@ impl Transport {
             server: config.server.clone(),
             max_connections: config.max_connections,
             connect_timeout: config.connect_timeout,
+            keep_alive: config.keep_alive,
             tls: Arc::new(tls_config()),
         }))
     }
@@ -68,9 +73,11 @@ impl Transport {
 
     fn connect_lazily(settings: Rc<Settings>) -> Self {
         let connector = Connector::new()
+            .connector(connector())
             .limit(settings.max_connections)
             .timeout(settings.connect_timeout)
             .handshake_timeout(settings.connect_timeout)
+            .conn_keep_alive(settings.keep_alive)
             .rustls_0_23(Arc::clone(&settings.tls));
         let client = Client::builder()
             .connector(connector)
@@ -91,10 +98,10 @@ impl Transport {
         self.settings.server.file_url(&self.settings.token, file_path)
     }
 
-    /// Makes one call, without repeating anything. Dropping the future closes the connection; whether the call is
-    /// executed is then unknown.
+    /// Makes one call. Dropping the future closes the connection; whether the call is executed is then unknown.
     ///
-    /// `timeout` covers everything from the connection to the last byte of the response.
+    /// `timeout` covers everything from the connection to the last byte of the response. Nothing that was written is ever
+    /// repeated; a kept connection that turns out to be closed before anything was written gives way to the next one.
     ///
     /// # Errors
     ///
@@ -105,35 +112,134 @@ impl Transport {
         method: &str,
         body: RequestBody,
         timeout: Duration,
+        progress: Option<&ProgressSender>,
     ) -> Result<RawResponse, ApiError> {
         if method.is_empty() || !method.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Err(ApiError::Method {
                 method: method.to_owned(),
             });
         }
-        let mark = SentMark::default();
-        let exchange = async {
-            let request = match &body {
-                RequestBody::Download { file_path, .. } => self.client.get(self.file_url(file_path)),
-                _ => self
-                    .client
-                    .post(self.settings.server.method_url(&self.settings.token, method)),
+        self.exchange(method, timeout, async |exchange| {
+            let url = self.settings.server.method_url(&self.settings.token, method);
+            let body = body.clone().open().await?;
+            let request = self
+                .client
+                .post(url)
+                .insert_header((CONTENT_TYPE, body.content_type()));
+            let sent = request.send_body(body.marking(exchange, progress)).await;
+            let incoming = Incoming {
+                method: method.to_owned(),
+                response: sent.map_err(|error| send_error(method, error))?,
             };
-            let body = body.open().await?;
-            let request = match body.content_type() {
-                Some(content_type) => request.insert_header((CONTENT_TYPE, content_type)),
-                None => request,
-            };
-            let response = request.send_body(body.marking(mark.clone())).await;
-            read_response(method, response.map_err(|error| send_error(method, error))?).await
-        };
-        // Boxed because the future of the HTTP client is large.
-        within(timeout, Box::pin(exchange)).await.unwrap_or_else(|_| {
-            Err(if mark.is_set() {
-                unknown(method, None, UnknownCause::TimedOut(timeout))
-            } else {
-                not_sent(method, NotSentCause::TimedOut)
+            incoming.into_raw().await
+        })
+        .await
+    }
+
+    /// Asks for a file and returns its content as it comes; `timeout` covers everything up to the head of the response.
+    /// As [`call`](Self::call) otherwise; `method` is what errors name.
+    pub(crate) async fn fetch(
+        &self,
+        method: &str,
+        file_path: &str,
+        timeout: Duration,
+    ) -> Result<Incoming, ApiError> {
+        self.exchange(method, timeout, async |exchange| {
+            // There is no body that the HTTP client would ask for.
+            exchange.begin();
+            let sent = self.client.get(self.file_url(file_path)).send().await;
+            Ok(Incoming {
+                method: method.to_owned(),
+                response: sent.map_err(|error| send_error(method, error))?,
             })
+        })
+        .await
+    }
+
+    /// Goes through an exchange, again as long as it is given connections that are closed already.
+    async fn exchange<T>(
+        &self,
+        method: &str,
+        timeout: Duration,
+        steps: impl AsyncFn(&Exchange) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let deadline = Instant::now() + timeout;
+        // Each closed connection leaves the pool, so this many tries find an open one or make a new one.
+        for _ in 0..=self.settings.max_connections {
+            let exchange = Exchange::default();
+            // Boxed because the future of the HTTP client is large.
+            let ended = within(deadline, Box::pin(exchange.scope(steps(&exchange)))).await;
+            return match ended {
+                Err(_) if exchange.was_written() => {
+                    Err(unknown(method, None, UnknownCause::TimedOut(timeout)))
+                }
+                Err(_) => Err(not_sent(method, NotSentCause::TimedOut)),
+                Ok(Err(_)) if exchange.found_closed() => continue,
+                Ok(Err(ApiError::Unknown { source, .. })) if !exchange.was_written() => {
+                    Err(not_sent(method, unwritten(source)))
+                }
+                Ok(ended) => ended,
+            };
+        }
+        let error = io::Error::new(io::ErrorKind::NotConnected, "all kept connections were closed");
+        Err(not_sent(method, NotSentCause::Connect(error)))
+    }
+}
+
+/// A connection that failed before anything was written on it.
+fn unwritten(cause: UnknownCause) -> NotSentCause {
+    NotSentCause::Connect(match cause {
+        UnknownCause::Broken(error) => error,
+        other => io::Error::new(io::ErrorKind::ConnectionAborted, other.to_string()),
+    })
+}
+
+/// A response whose body has not been read.
+pub(crate) struct Incoming {
+    method: String,
+    response: ClientResponse,
+}
+
+impl Incoming {
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// Length of the body in bytes, if the server told it.
+    pub(crate) fn len(&self) -> Option<u64> {
+        self.header(&CONTENT_LENGTH)
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<u64> {
+        self.response
+            .headers()
+            .get(name)?
+            .to_str()
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    }
+
+    /// Waits for the next piece of the body; `None` after the last one.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, UnknownCause> {
+        self.response.try_next().await.map_err(payload_cause)
+    }
+
+    /// Reads the whole body into memory.
+    pub(crate) async fn into_raw(mut self) -> Result<RawResponse, ApiError> {
+        let status = self.status();
+        let retry_after = self.header(&RETRY_AFTER);
+        let body = match self.response.body().limit(BODY_LIMIT).await {
+            Ok(body) => body,
+            // The status alone is a definite answer.
+            Err(_) if (400..500).contains(&status) => Bytes::new(),
+            Err(error) => return Err(unknown(&self.method, Some(status), payload_cause(error))),
+        };
+        Ok(RawResponse {
+            status,
+            retry_after,
+            body,
         })
     }
 }
@@ -152,23 +258,6 @@ fn tls_config() -> ClientConfig {
     // HTTP/2 would bring nothing here, and its client logs request paths.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config
-}
-
-async fn read_response(method: &str, mut response: ClientResponse) -> Result<RawResponse, ApiError> {
-    let status = response.status().as_u16();
-    let header = response.headers().get(RETRY_AFTER);
-    let retry_after = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let body = match response.body().limit(BODY_LIMIT).await {
-        Ok(body) => body,
-        // The status alone is a definite answer.
-        Err(_) if (400..500).contains(&status) => Bytes::new(),
-        Err(error) => return Err(unknown(method, Some(status), payload_cause(error))),
-    };
-    Ok(RawResponse {
-        status,
-        retry_after,
-        body,
-    })
 }
 
 fn payload_cause(error: PayloadError) -> UnknownCause {
@@ -291,7 +380,7 @@ mod tests {
         });
 
         let response = transport(&server)
-            .call("getMe", RequestBody::Empty, ENOUGH)
+            .call("getMe", RequestBody::Empty, ENOUGH, None)
             .await
             .unwrap();
 
@@ -319,11 +408,11 @@ mod tests {
             answer(&mut listener.accept().unwrap().0);
         });
         let old = transport(&server);
-        old.call("getMe", RequestBody::Empty, ENOUGH).await.unwrap();
-        old.call("getMe", RequestBody::Empty, ENOUGH).await.unwrap();
+        old.call("getMe", RequestBody::Empty, ENOUGH, None).await.unwrap();
+        old.call("getMe", RequestBody::Empty, ENOUGH, None).await.unwrap();
 
         old.fresh()
-            .call("getMe", RequestBody::Empty, ENOUGH)
+            .call("getMe", RequestBody::Empty, ENOUGH, None)
             .await
             .unwrap();
 
@@ -339,7 +428,7 @@ mod tests {
         let (server, script) = serve("[::1]:0", |listener| answer(&mut listener.accept().unwrap().0));
 
         transport(&server)
-            .call("getMe", RequestBody::Empty, ENOUGH)
+            .call("getMe", RequestBody::Empty, ENOUGH, None)
             .await
             .unwrap();
 
@@ -350,7 +439,7 @@ mod tests {
     async fn a_name_that_is_not_a_method_is_not_sent() {
         for name in ["", "getMe?a=b", "../getMe", "get Me", "getMe/"] {
             let error = transport("http://127.0.0.1:1")
-                .call(name, RequestBody::Empty, ENOUGH)
+                .call(name, RequestBody::Empty, ENOUGH, None)
                 .await;
 
             assert!(matches!(error, Err(ApiError::Method { method }) if method == name));
@@ -364,7 +453,7 @@ mod tests {
         let server = server.replace("http:", "https:");
 
         let error = transport(&server)
-            .call("getMe", RequestBody::Empty, Duration::from_millis(50))
+            .call("getMe", RequestBody::Empty, Duration::from_millis(50), None)
             .await;
 
         let error = error.unwrap_err();
@@ -394,7 +483,7 @@ mod tests {
         let server = server.replace("http:", "https:");
 
         let error = transport(&server)
-            .call("getMe", RequestBody::Empty, ENOUGH)
+            .call("getMe", RequestBody::Empty, ENOUGH, None)
             .await
             .unwrap_err();
 

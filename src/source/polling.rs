@@ -210,7 +210,12 @@ impl PollingSource {
             started,
             over: false,
         };
-        let call = transport.call("getUpdates", RequestBody::Json(Bytes::from(params)), patience);
+        let call = transport.call(
+            "getUpdates",
+            RequestBody::Json(Bytes::from(params)),
+            patience,
+            None,
+        );
         let response = timeout_at(expires.into(), call).await;
         in_flight.over = true;
         match response {
