@@ -133,6 +133,9 @@ impl Fetch {
                     let answer = response::read(DOWNLOAD, transport.token(), incoming.into_raw().await?);
                     return Err(answer.err().unwrap_or_else(|| unknown(UnknownCause::NotAnAnswer)));
                 }
+                if !incoming.is_delimited() {
+                    return Err(unknown(UnknownCause::Http("its length is not told".to_owned())));
+                }
                 let len = incoming.len();
                 Ok((Content::Http(Box::new(incoming)), len))
             }

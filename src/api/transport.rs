@@ -15,7 +15,10 @@ use actix_http::error::{ParseError, PayloadError};
 use awc::{
     Client, ClientResponse, Connector,
     error::{ConnectError, SendRequestError},
-    http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER},
+    http::{
+        Version,
+        header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING},
+    },
 };
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -208,6 +211,15 @@ impl Incoming {
     /// Length of the body in bytes, if the server told it.
     pub(crate) fn len(&self) -> Option<u64> {
         self.header(&CONTENT_LENGTH)
+    }
+
+    /// Whether the end of the body can be told. The HTTP client takes a body of HTTP/1.1 without any length for an empty
+    /// one.
+    pub(crate) fn is_delimited(&self) -> bool {
+        let headers = self.response.headers();
+        self.response.version() < Version::HTTP_11
+            || headers.contains_key(CONTENT_LENGTH)
+            || headers.contains_key(TRANSFER_ENCODING)
     }
 
     fn header(&self, name: &HeaderName) -> Option<u64> {
