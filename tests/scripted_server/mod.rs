@@ -160,6 +160,34 @@ impl ScriptedServer {
     }
 }
 
+/// A clock that stands still but for [`turn`](Self::turn), although real sockets are waited for.
+pub(crate) struct HandTurnedClock {
+    _release: mpsc::Sender<()>,
+}
+
+impl HandTurnedClock {
+    pub(crate) fn stop() -> Self {
+        tokio::time::pause();
+        // A paused clock jumps to the next timer whenever nothing else is to do, except while blocking work runs.
+        let (release, work) = mpsc::channel();
+        drop(tokio::task::spawn_blocking(move || work.recv()));
+        Self { _release: release }
+    }
+
+    pub(crate) async fn turn(&self, time: Duration) {
+        tokio::time::advance(time).await;
+    }
+}
+
+/// Waits until something holds that other threads bring about, by the clock on the wall.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < LONG, "waited too long until {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(crate) fn config_for(url: &str) -> ApiConfig {
     ApiConfig::new(token())
         .server(Server::parse(url).unwrap())
