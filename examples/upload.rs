@@ -3,7 +3,11 @@
 //! `TELEGRAM_BOT_TOKEN=… cargo run --example upload -- first.jpg second.jpg`, then write `/photo` or `/album` to the bot,
 //! or send it a photo.
 
-use std::{env, path::PathBuf, sync::Arc};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use actogram::{
     Bot, BotReport, Context, HandlerError, HandlerResult,
@@ -40,13 +44,13 @@ async fn handle(ctx: Context, files: Arc<[PathBuf]>) -> HandlerResult {
 }
 
 /// The file is read while it is sent, so its size does not matter for memory.
-async fn send_photo(ctx: &Context, chat_id: i64, file: &PathBuf) -> HandlerResult {
+async fn send_photo(ctx: &Context, chat_id: i64, file: &Path) -> HandlerResult {
     let api = ctx.api().on_progress(|progress| {
         println!("{} of {} bytes sent", progress.bytes, progress.total.unwrap_or(0));
     });
     let params = SendPhotoParams::builder()
         .chat_id(chat_id)
-        .photo(file.clone())
+        .photo(file.to_path_buf())
         .build();
     let sent = api.send_photo(&params).await?;
     download(ctx, &sent).await

@@ -71,6 +71,7 @@ mod request;
 mod response;
 mod transport;
 mod connection;
+mod failure;
 
 mod error;
 

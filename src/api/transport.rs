@@ -9,12 +9,10 @@
 //! one exception prints the request head over HTTP/2, which is never negotiated here. Its requests, responses and
 //! connection descriptions do print the path with `{:?}` and are never formatted.
 
-use std::{error::Error, io, rc::Rc, sync::Arc, time::Duration};
+use std::{io, rc::Rc, sync::Arc, time::Duration};
 
-use actix_http::error::{ParseError, PayloadError};
 use awc::{
     Client, ClientResponse, Connector,
-    error::{ConnectError, SendRequestError},
     http::{
         Version,
         header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING},
@@ -29,16 +27,13 @@ use super::{
     config::ApiConfig,
     connection::{Exchange, connector},
     error::{ApiError, NotSentCause, UnknownCause},
-    form_body::FileFault,
+    failure::{BODY_LIMIT, not_sent, payload_cause, send_error, unknown, unwritten},
     progress::ProgressSender,
     request::RequestBody,
     response::RawResponse,
     server::Server,
 };
 use crate::token::Token;
-
-/// Largest response body. An answer to `getUpdates` stays below 5 MiB, but nothing documents a limit.
-const BODY_LIMIT: usize = 32 << 20;
 
 /// A client of one Bot API server for one bot. Cloning shares the connections.
 #[derive(Clone)]
@@ -189,14 +184,6 @@ impl Transport {
     }
 }
 
-/// A connection that failed before anything was written on it.
-fn unwritten(cause: UnknownCause) -> NotSentCause {
-    NotSentCause::Connect(match cause {
-        UnknownCause::Broken(error) => error,
-        other => io::Error::new(io::ErrorKind::ConnectionAborted, other.to_string()),
-    })
-}
-
 /// A response whose body has not been read.
 pub(crate) struct Incoming {
     method: String,
@@ -270,75 +257,6 @@ fn tls_config() -> ClientConfig {
     // HTTP/2 would bring nothing here, and its client logs request paths.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config
-}
-
-fn payload_cause(error: PayloadError) -> UnknownCause {
-    match error {
-        PayloadError::Overflow => UnknownCause::TooLarge { limit: BODY_LIMIT },
-        PayloadError::Incomplete(None) => UnknownCause::Closed,
-        PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => UnknownCause::Broken(error),
-        other => UnknownCause::Http(other.to_string()),
-    }
-}
-
-/// Sorts a failure to get a response by whether the request may have been written.
-///
-/// `Connect(Disconnected)` looks like a failure to connect, but it is what the client reports when the server has read
-/// the request and closed the connection.
-fn send_error(method: &str, error: SendRequestError) -> ApiError {
-    let cause = match error {
-        SendRequestError::Connect(error) => match error {
-            ConnectError::Resolver(error) => {
-                return not_sent(method, NotSentCause::Resolve(into_io_error(error)));
-            }
-            ConnectError::NoRecords => {
-                let error = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-                return not_sent(method, NotSentCause::Resolve(error));
-            }
-            ConnectError::Io(error) => return not_sent(method, NotSentCause::Connect(error)),
-            ConnectError::Timeout => return not_sent(method, NotSentCause::TimedOut),
-            ConnectError::SslIsNotSupported | ConnectError::Unresolved => {
-                return not_sent(method, NotSentCause::Client(error.to_string()));
-            }
-            ConnectError::Disconnected => UnknownCause::Closed,
-            other => UnknownCause::Http(other.to_string()),
-        },
-        SendRequestError::Url(_) | SendRequestError::Http(_) | SendRequestError::TunnelNotSupported => {
-            return not_sent(method, NotSentCause::Client(error.to_string()));
-        }
-        SendRequestError::Body(error) => match error.downcast::<FileFault>() {
-            Ok(fault) => return ApiError::from(*fault),
-            Err(other) => UnknownCause::Broken(into_io_error(other)),
-        },
-        SendRequestError::Send(error) | SendRequestError::Response(ParseError::Io(error)) => {
-            UnknownCause::Broken(error)
-        }
-        other => UnknownCause::Http(other.to_string()),
-    };
-    unknown(method, None, cause)
-}
-
-/// The HTTP client's boxed errors cannot cross threads; I/O errors are kept, of others only the text.
-fn into_io_error(error: Box<dyn Error>) -> io::Error {
-    match error.downcast::<io::Error>() {
-        Ok(error) => *error,
-        Err(other) => io::Error::other(other.to_string()),
-    }
-}
-
-fn not_sent(method: &str, source: NotSentCause) -> ApiError {
-    ApiError::NotSent {
-        method: method.to_owned(),
-        source,
-    }
-}
-
-fn unknown(method: &str, status: Option<u16>, source: UnknownCause) -> ApiError {
-    ApiError::Unknown {
-        method: method.to_owned(),
-        status,
-        source,
-    }
 }
 
 #[cfg(test)]
