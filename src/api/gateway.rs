@@ -125,10 +125,12 @@ impl actix::Handler<Call> for ApiGateway {
                     };
                     let attempts = Attempts::new(&shared.config, &method, &options, timeout);
                     let attempt = async |time_left| {
-                        let transfer =
-                            shared
-                                .transport
-                                .call(&method, body.clone(), time_left, progress.as_ref());
+                        let transfer = shared.transport.call_reporting(
+                            &method,
+                            body.clone(),
+                            time_left,
+                            progress.as_ref(),
+                        );
                         response::read(&method, shared.transport.token(), transfer.await?)
                     };
                     attempts.run(turn?, attempt, Answer::done).await

@@ -110,6 +110,16 @@ impl Transport {
         method: &str,
         body: RequestBody,
         timeout: Duration,
+    ) -> Result<RawResponse, ApiError> {
+        self.call_reporting(method, body, timeout, None).await
+    }
+
+    /// As [`call`](Self::call), and reports how far an upload is.
+    pub(crate) async fn call_reporting(
+        &self,
+        method: &str,
+        body: RequestBody,
+        timeout: Duration,
         progress: Option<&ProgressSender>,
     ) -> Result<RawResponse, ApiError> {
         if method.is_empty() || !method.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
@@ -310,7 +320,7 @@ mod tests {
         });
 
         let response = transport(&server)
-            .call("getMe", RequestBody::Empty, ENOUGH, None)
+            .call("getMe", RequestBody::Empty, ENOUGH)
             .await
             .unwrap();
 
@@ -338,11 +348,11 @@ mod tests {
             answer(&mut listener.accept().unwrap().0);
         });
         let old = transport(&server);
-        old.call("getMe", RequestBody::Empty, ENOUGH, None).await.unwrap();
-        old.call("getMe", RequestBody::Empty, ENOUGH, None).await.unwrap();
+        old.call("getMe", RequestBody::Empty, ENOUGH).await.unwrap();
+        old.call("getMe", RequestBody::Empty, ENOUGH).await.unwrap();
 
         old.fresh()
-            .call("getMe", RequestBody::Empty, ENOUGH, None)
+            .call("getMe", RequestBody::Empty, ENOUGH)
             .await
             .unwrap();
 
@@ -358,7 +368,7 @@ mod tests {
         let (server, script) = serve("[::1]:0", |listener| answer(&mut listener.accept().unwrap().0));
 
         transport(&server)
-            .call("getMe", RequestBody::Empty, ENOUGH, None)
+            .call("getMe", RequestBody::Empty, ENOUGH)
             .await
             .unwrap();
 
@@ -369,7 +379,7 @@ mod tests {
     async fn a_name_that_is_not_a_method_is_not_sent() {
         for name in ["", "getMe?a=b", "../getMe", "get Me", "getMe/"] {
             let error = transport("http://127.0.0.1:1")
-                .call(name, RequestBody::Empty, ENOUGH, None)
+                .call(name, RequestBody::Empty, ENOUGH)
                 .await;
 
             assert!(matches!(error, Err(ApiError::Method { method }) if method == name));
@@ -383,7 +393,7 @@ mod tests {
         let server = server.replace("http:", "https:");
 
         let error = transport(&server)
-            .call("getMe", RequestBody::Empty, Duration::from_millis(50), None)
+            .call("getMe", RequestBody::Empty, Duration::from_millis(50))
             .await;
 
         let error = error.unwrap_err();
@@ -413,7 +423,7 @@ mod tests {
         let server = server.replace("http:", "https:");
 
         let error = transport(&server)
-            .call("getMe", RequestBody::Empty, ENOUGH, None)
+            .call("getMe", RequestBody::Empty, ENOUGH)
             .await
             .unwrap_err();
 

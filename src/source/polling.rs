@@ -210,12 +210,7 @@ impl PollingSource {
             started,
             over: false,
         };
-        let call = transport.call(
-            "getUpdates",
-            RequestBody::Json(Bytes::from(params)),
-            patience,
-            None,
-        );
+        let call = transport.call("getUpdates", RequestBody::Json(Bytes::from(params)), patience);
         let response = timeout_at(expires.into(), call).await;
         in_flight.over = true;
         match response {
