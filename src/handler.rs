@@ -5,7 +5,12 @@ use std::{error::Error, fmt, future::Future, rc::Rc, time::Duration};
 use actogram_actors::{Failure, Retry};
 use futures_util::future::LocalBoxFuture;
 
-use crate::{api::ApiError, context::Context, respond::Respond, router::Interests};
+use crate::{
+    api::{ApiError, may_be_repeated},
+    context::Context,
+    respond::Respond,
+    router::Interests,
+};
 
 /// What a handler returns: nothing, or why it did not work and what should happen next.
 ///
@@ -76,8 +81,8 @@ where
 /// | error | what happens |
 /// |---|---|
 /// | [`ApiError::FloodWait`] | another attempt after the wait; it does not count |
-/// | [`ApiError::NotSent`], [`ApiError::Stopped`] | another attempt on the retry schedule |
-/// | [`ApiError::Unknown`] of a method that may be repeated (`get…`, `edit…`, `delete…`, `set…`, `answer…`, `sendChatAction` …) | another attempt on the retry schedule |
+/// | [`ApiError::NotSent`], [`ApiError::Stopped`], [`ApiError::QueueFull`], [`ApiError::WaitedTooLong`] | another attempt on the retry schedule |
+/// | [`ApiError::Unknown`] of a method that may be repeated (`get…`, `edit…`, `deleteMessage`, `answerCallbackQuery`, `sendChatAction` …) | another attempt on the retry schedule |
 /// | [`ApiError::Unknown`] of a method that sends something | dead letter: a repetition might send it twice |
 /// | every other one, or none | dead letter |
 ///
@@ -188,15 +193,6 @@ fn retry_of(error: &ApiError) -> Retry {
         error if error.is_transient() => Retry::Backoff,
         _ => Retry::Never,
     }
-}
-
-/// Returns whether executing a method twice has the effect of executing it once. Whatever is not known to be harmless
-/// counts as harmful.
-fn may_be_repeated(method: &str) -> bool {
-    const HARMLESS: [&str; 11] = [
-        "get", "edit", "delete", "set", "answer", "pin", "unpin", "ban", "unban", "restrict", "promote",
-    ];
-    method == "sendChatAction" || HARMLESS.iter().any(|prefix| method.starts_with(prefix))
 }
 
 /// A handler with its types erased, so that the runtime and the user's build know one type only.

@@ -69,6 +69,8 @@ mod bot_facts;
 mod router;
 pub mod extract;
 mod respond;
+mod shorthands;
+mod typing;
 mod incoming;
 mod handle;
 #[cfg(feature = "journal")]
@@ -114,6 +116,7 @@ pub use self::{
     report::{AbandonedUpdate, BotReport},
     respond::{Answer, Edit, InlineKeyboard, Reply, Respond},
     router::{CommandRoute, HandlerFn, Interests, Middleware, Next, Router},
+    shorthands::CallbackError,
     source::{PollingCounts, PollingError},
     worker::DeadUpdate,
 };

@@ -137,6 +137,76 @@ async fn a_connection_closed_by_the_server_between_calls_is_no_error() {
     }
 }
 
+/// A server that closes each connection after one answer, when told to.
+fn closing_when_told() -> (mpsc::Sender<()>, mpsc::Receiver<()>, ScriptedServer) {
+    let (close, gate) = mpsc::channel();
+    let (closed, closing) = mpsc::channel();
+    let gate = Arc::new(Mutex::new(gate));
+    let server = ScriptedServer::start(move |_| {
+        Reply::JsonThenGate(200, ANSWER.to_owned(), Arc::clone(&gate), closed.clone())
+    });
+    (close, closing, server)
+}
+
+/// The runtime learns that a connection was closed only when it looks for events. Here it has no chance to do so before
+/// the next request is written, which the server would then never see: blocking the thread is the point.
+#[actix::test]
+async fn a_connection_found_closed_at_the_last_moment_is_no_error_and_no_second_message() {
+    let (close, closing, server) = closing_when_told();
+    let api = Api::start(server.config().attempts(1));
+
+    for call in 1..=20 {
+        api.send_text(7, "hi").await.unwrap();
+        assert_eq!((server.connections(), server.requests().len()), (call, call));
+
+        close.send(()).unwrap();
+        closing.recv_timeout(LONG).unwrap();
+    }
+}
+
+#[actix::test]
+async fn many_connections_closed_behind_the_clients_back_give_way_to_one_new_one() {
+    let (close, closing, server) = closing_when_told();
+    let api = Api::start(server.config().attempts(1));
+    let texts = join_all((0..30).map(|chat| api.send_text(chat, "hi")));
+    assert!(timeout(LONG, texts).await.unwrap().iter().all(Result::is_ok));
+    assert_eq!(server.connections(), 30);
+    for _ in 0..30 {
+        close.send(()).unwrap();
+        closing.recv_timeout(LONG).unwrap();
+    }
+
+    api.send_text(7, "last").await.unwrap();
+
+    assert_eq!((server.connections(), server.requests().len()), (31, 31));
+}
+
+#[actix::test]
+async fn calls_reuse_their_connections_under_load() {
+    let server = ScriptedServer::start(|_| ok(MESSAGE));
+    let api = server.api();
+
+    for _ in 0..50 {
+        let calls = join_all((0..10).map(|chat| api.send_text(chat, "hi")));
+        assert!(timeout(LONG, calls).await.unwrap().iter().all(Result::is_ok));
+    }
+
+    assert_eq!(server.requests().len(), 500);
+    assert!(server.connections() <= 10, "{}", server.connections());
+}
+
+#[actix::test]
+async fn a_connection_that_was_idle_for_too_long_is_not_used_again() {
+    let server = ScriptedServer::start(|_| ok(MESSAGE));
+    let api = Api::start(server.config().keep_alive(Duration::ZERO));
+
+    for _ in 0..3 {
+        api.send_text(7, "hi").await.unwrap();
+    }
+
+    assert_eq!(server.connections(), 3);
+}
+
 #[actix::test]
 async fn a_gateway_on_another_arbiter_serves_calls_from_here() {
     let server = ScriptedServer::start(|_| ok(MESSAGE));

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use actogram::api::{Api, ApiError, MultipartForm};
+use actogram::api::{Api, ApiError, MultipartForm, Pacing, Progress};
 use frankenstein::types::File;
 use scripted_server::{Reply, SECRET, ScriptedServer, config_for, error, flood_wait, ok, raw, token};
 use serde_json::json;
@@ -156,6 +156,20 @@ async fn the_token_shows_nowhere() {
         errors.push(api.download(&file(path)).await.unwrap_err());
     }
     api.call_raw("fine", &json!({}), None).await.unwrap();
+    errors.push(api.download_to(&file("closed"), "/missing/a").await.unwrap_err());
+    let stream = api.download_stream(&file("documents/fine")).await;
+    let values = format!(
+        "{:?} {:?} {:?} {:?}",
+        api.stats().await.unwrap(),
+        stream,
+        api.paced(Pacing::bulk()),
+        Progress::default()
+    );
+    assert_secret_free(&values, "a value");
+    let narrow = Api::start(server.config().max_waiting(0, 0).max_connections(1));
+    let (first, second) = tokio::join!(narrow.get_me(), narrow.get_me());
+    errors.extend(first.err());
+    errors.extend(second.err());
 
     for error in &errors {
         assert_secret_free(&everything_shown(error), "an error");

@@ -7,14 +7,17 @@ mod scripted_server;
 use std::{
     fs,
     path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use actogram::api::{ApiError, MultipartForm};
+use actogram::api::{ApiError, MultipartForm, Progress};
 use frankenstein::{
     AsyncTelegramApi,
     input_file::{FileUpload, InputFile},
-    input_media::{InputMediaPhoto, MediaGroupInputMedia},
+    input_media::{InputMediaPhoto, InputMediaVideo, MediaGroupInputMedia},
     methods::{SendDocumentParams, SendMediaGroupParams, SendPhotoParams, SetWebhookParams},
 };
 use scripted_server::{MESSAGE, Request, ScriptedServer, flood_wait, ok};
@@ -224,4 +227,85 @@ async fn a_flooded_upload_holds_its_chat() {
 
     assert!(matches!(error, ApiError::FloodWait { .. }), "{error:?}");
     assert_eq!(server.requests().len(), 1);
+}
+
+#[actix::test]
+async fn an_album_of_many_kinds_attaches_covers_and_thumbnails_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, format!("content of {name}")).unwrap();
+        path
+    };
+    let video = InputMediaVideo::builder()
+        .media(write("a.mp4"))
+        .cover(write("cover.jpg"))
+        .thumbnail(write("thumbnail.jpg"))
+        .build();
+    let known = InputMediaPhoto::builder()
+        .media(FileUpload::String("id".to_owned()))
+        .build();
+    let photo = InputMediaPhoto::builder()
+        .media(write("b.jpg"))
+        .caption("two")
+        .build();
+    let params = SendMediaGroupParams::builder()
+        .chat_id(7)
+        .media(vec![
+            MediaGroupInputMedia::Video(video),
+            MediaGroupInputMedia::Photo(known),
+            MediaGroupInputMedia::Photo(photo),
+        ])
+        .build();
+    let server = ScriptedServer::start(|_| ok(&format!("[{MESSAGE},{MESSAGE},{MESSAGE}]")));
+
+    server.api().send_media_group(&params).await.unwrap();
+
+    let request = server.requests()[0].clone();
+    assert_is_sized_form(&request);
+    let body = request.body_text();
+    let media = body.split("name=\"media\"\r\n\r\n").nth(1).unwrap();
+    let media: serde_json::Value = serde_json::from_str(media.split("\r\n").next().unwrap()).unwrap();
+    for (place, name) in [
+        (&media[0]["media"], "a.mp4"),
+        (&media[0]["cover"], "cover.jpg"),
+        (&media[0]["thumbnail"], "thumbnail.jpg"),
+        (&media[2]["media"], "b.jpg"),
+    ] {
+        let part = place.as_str().unwrap().strip_prefix("attach://").unwrap();
+        assert_has_file(&request, part, name, &format!("content of {name}"));
+    }
+    assert_eq!(media[1]["media"], "id");
+    assert_eq!(media[2]["caption"], "two");
+}
+
+#[actix::test]
+async fn an_upload_reports_how_far_it_is_and_begins_anew_when_it_is_repeated() {
+    let (_folder, path) = folder_with("big.jpg", &"x".repeat(1_000_000));
+    let calls = AtomicUsize::new(0);
+    let server = ScriptedServer::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => flood_wait(1),
+        _ => ok(MESSAGE),
+    });
+    let seen = Arc::new(Mutex::new(Vec::<Progress>::new()));
+    let api = server.api().on_progress({
+        let seen = Arc::clone(&seen);
+        move |progress| seen.lock().unwrap().push(progress)
+    });
+
+    api.send_photo(&SendPhotoParams::builder().chat_id(7).photo(path).build())
+        .await
+        .unwrap();
+    api.send_text(7, "reports nothing").await.unwrap();
+
+    let total = server.requests()[0].body.len() as u64;
+    let seen = seen.lock().unwrap();
+    assert!(
+        seen.iter()
+            .all(|progress| progress.total == Some(total) && progress.bytes <= total)
+    );
+    assert_eq!(seen.last().unwrap().bytes, total);
+    let ends = seen.iter().filter(|progress| progress.bytes == total).count();
+    assert_eq!(ends, 2, "once per attempt: {seen:?}");
+    assert!(seen.len() > 4, "steps between: {seen:?}");
 }

@@ -14,6 +14,24 @@ pub(crate) struct Chat {
     business_connection_id: Option<String>,
 }
 
+impl Chat {
+    /// Whether this is a group or a channel, which have negative ids or a name, and not a private chat.
+    pub(crate) fn is_group(&self) -> bool {
+        match &self.id {
+            ChatId::Number(id) => *id < 0,
+            ChatId::Name(_) => true,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_id(id: i64) -> Self {
+        Self {
+            id: ChatId::Number(id),
+            business_connection_id: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum ChatId {
     Number(i64),
@@ -65,6 +83,17 @@ impl Target {
             business_connection_id,
         })
     }
+}
+
+/// Returns whether a call of this method, when it names a chat, takes its turn among the calls to that chat: whatever
+/// writes into the chat does. Reading, answering a query and showing an action need no order and never wait for one.
+pub(crate) fn takes_turns(method: &str) -> bool {
+    let starts = |verb: &str| {
+        method
+            .get(..verb.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(verb))
+    };
+    !starts("get") && !starts("answer") && !method.eq_ignore_ascii_case("sendChatAction")
 }
 
 #[derive(Default)]
@@ -164,6 +193,28 @@ mod tests {
             target(r#"{"te\u0078t":"a","chat_id":7}"#),
             target(r#"{"chat_id":7}"#)
         );
+    }
+
+    #[test]
+    fn what_writes_into_a_chat_takes_turns() {
+        for method in [
+            "sendMessage",
+            "editMessageText",
+            "deleteMessage",
+            "forwardMessages",
+            "unknownMethod",
+        ] {
+            assert!(takes_turns(method), "{method}");
+        }
+        for method in [
+            "getChat",
+            "GETCHAT",
+            "answerCallbackQuery",
+            "sendChatAction",
+            "sendchataction",
+        ] {
+            assert!(!takes_turns(method), "{method}");
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ use thiserror::Error;
 /// | [`NotSent`](ApiError::NotSent) | no | nothing was written; safe to repeat |
 /// | [`Unknown`](ApiError::Unknown) | perhaps | repeat only what may happen twice |
 /// | [`Decode`](ApiError::Decode) | yes | the result has an unexpected shape |
+/// | [`QueueFull`](ApiError::QueueFull), [`WaitedTooLong`](ApiError::WaitedTooLong) | no | too much to do; repeat later |
+/// | [`TooLarge`](ApiError::TooLarge) | - | a download beyond its limit |
 /// | [`Encode`](ApiError::Encode), [`Method`](ApiError::Method), [`File`](ApiError::File) | no | the request could not be built |
 /// | [`Stopped`](ApiError::Stopped) | no | the gateway is gone |
 ///
@@ -93,14 +95,48 @@ pub enum ApiError {
         /// Name that was given.
         method: String,
     },
-    /// A file to upload cannot be read. The request was not sent, or was cut off before its end, so it was not
-    /// executed.
-    #[error("cannot read {} for the upload", path.display())]
+    /// A file to upload cannot be read: the request was not sent, or was cut off before its end, so it was not executed.
+    /// Or the file of a download cannot be read from a local server's disk or written to its target.
+    #[error("cannot read or write {}", path.display())]
     File {
         /// Path of the file.
         path: PathBuf,
         /// Reason.
         source: io::Error,
+    },
+    /// As many calls wait as may, for this chat or in all
+    /// (see [`ApiConfig::max_waiting`](super::ApiConfig::max_waiting)). The call was not sent.
+    #[error(
+        "{method} was not sent because {limit} calls wait already{}; wait for earlier ones to end",
+        if *of_chat { " for its chat" } else { "" }
+    )]
+    QueueFull {
+        /// Method that was called.
+        method: String,
+        /// Most calls that may wait.
+        limit: usize,
+        /// Whether they wait for the same chat; else for anything.
+        of_chat: bool,
+    },
+    /// The turn of the call did not come in time, because of earlier calls to its chat, too few connections, flood
+    /// control or its pace (see [`ApiConfig::max_wait`](super::ApiConfig::max_wait)). The call was not sent.
+    #[error("{method} was not sent because its turn did not come within {} s", limit.as_secs_f64())]
+    WaitedTooLong {
+        /// Method that was called.
+        method: String,
+        /// Longest wait.
+        limit: Duration,
+    },
+    /// A file is larger than what may be downloaded
+    /// (see [`ApiConfig::max_download`](super::ApiConfig::max_download)).
+    #[error(
+        "{method} would be larger than {limit} bytes; allow more with max_download, or write it to a file"
+    )]
+    TooLarge {
+        /// What was called: `download`.
+        method: String,
+        /// Limit in bytes.
+        limit: u64,
     },
     /// The gateway is gone, because the arbiter it ran on was stopped. The call was not sent.
     #[error("{method} was not sent because the api gateway has stopped")]
@@ -165,11 +201,30 @@ pub enum UnknownCause {
 }
 
 impl ApiError {
-    /// Returns true if the same call may succeed later: the server was not reached, wants a wait, or gave no definite
-    /// answer. Repeat an [unknown outcome](ApiError::may_have_been_sent) only if the call may be executed twice.
+    /// Returns the method that was called; `download` for a download, and nothing for a [file](ApiError::File) that was at
+    /// fault.
+    pub fn method(&self) -> Option<&str> {
+        match self {
+            Self::Refused { method, .. }
+            | Self::FloodWait { method, .. }
+            | Self::NotSent { method, .. }
+            | Self::Unknown { method, .. }
+            | Self::Decode { method, .. }
+            | Self::Encode { method, .. }
+            | Self::Method { method }
+            | Self::QueueFull { method, .. }
+            | Self::WaitedTooLong { method, .. }
+            | Self::TooLarge { method, .. }
+            | Self::Stopped { method } => Some(method),
+            Self::File { .. } => None,
+        }
+    }
+
+    /// Returns true if the same call may succeed later: the server was not reached, wants a wait, gave no definite
+    /// answer, or too many calls wait. Repeat an [unknown outcome](ApiError::may_have_been_sent) only if the call may be executed twice.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::FloodWait { .. } => true,
+            Self::FloodWait { .. } | Self::QueueFull { .. } | Self::WaitedTooLong { .. } => true,
             Self::NotSent { source, .. } => !matches!(source, NotSentCause::Client(_)),
             Self::Unknown { source, .. } => !matches!(source, UnknownCause::Stopped),
             _ => false,

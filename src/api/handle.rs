@@ -1,6 +1,6 @@
 //! The handle through which everything calls the Bot API.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr};
 use actix_rt::ArbiterHandle;
@@ -12,8 +12,10 @@ use tokio::sync::{Semaphore, oneshot};
 use super::{
     config::ApiConfig,
     error::{ApiError, UnknownCause},
-    gateway::{ApiGateway, Call},
+    gateway::{ApiGateway, Call, Reply, Work},
     multipart::MultipartForm,
+    options::CallOptions,
+    progress::{ProgressHook, ProgressSender},
     request::RequestBody,
     response::Answer,
 };
@@ -25,16 +27,42 @@ use crate::{nesting::with_enough_stack, token::Token};
 /// [`frankenstein::AsyncTelegramApi`], which `Api` implements; bring the trait into scope to use them. Its methods
 /// are generic, so each one that a bot uses makes every rebuild of that bot slower. [`Api::call_raw`] takes anything.
 ///
-/// A call waits for one of the [connections](ApiConfig::max_connections), in order of arrival, and for
-/// [flood control](ApiConfig::max_flood_wait). A call is never repeated after an [unknown
-/// outcome](ApiError::Unknown). Dropping the future of a call aborts it; whether it is executed is then unknown.
+/// # Order
 ///
-/// The calls of one chat keep their order only if each is awaited before the next.
+/// Calls that write into one chat (everything with a `chat_id` but `get…`, `answer…` and `sendChatAction`) are made one at
+/// a time, in the order in which their futures were first polled, from whichever clone of the handle, with files or
+/// without: the next one is written only when the one before has been answered, because the server orders concurrent
+/// requests by arrival only. That holds across flood waits and repetitions too. Everything else goes at once, as do calls to
+/// different chats. A chat named by `@name` is another chat here than the same one named by its id, and the chat of a
+/// business connection is another than the bot's own.
+///
+/// # Waiting
+///
+/// A call waits for its turn in its chat, for one of the [connections](ApiConfig::max_connections), for
+/// [flood control](ApiConfig::max_flood_wait) and for its [pace](Api::paced), all together at most
+/// [`ApiConfig::max_wait`]. How many wait is [bounded](ApiConfig::max_waiting) and [visible](Api::stats).
+///
+/// # Repetition
+///
+/// A call that was not sent is repeated quickly, [a few times](ApiConfig::attempts). After an [unknown
+/// outcome](ApiError::Unknown) only methods are repeated for which twice is as good as once, such as `get…`, `edit…` and
+/// `deleteMessage`; a message is never sent twice unless [told so](Api::repeat_unknown). When such a repetition is refused
+/// because an earlier attempt had its effect ("message is not modified", "message to delete not found", "query is too
+/// old"), that is a success: the result is `true`, also for an edit, which returns the message otherwise.
+/// `editMessageChecklist`, whose result cannot be `true`, reports the refusal.
+///
+/// Dropping the future of a call gives up its place, or aborts it; whether it is executed is then unknown.
 #[derive(Clone)]
 pub struct Api {
-    gateway: Addr<ApiGateway>,
-    slots: Arc<Semaphore>,
+    pub(crate) gateway: Addr<ApiGateway>,
+    /// Places in the gateway, so that its mailbox is bounded.
+    places: Arc<Semaphore>,
+    max_waiting: usize,
     token: Token,
+    pub(crate) options: CallOptions,
+    pub(crate) progress: Option<ProgressHook>,
+    pub(crate) max_download: u64,
+    pub(crate) local_files: Option<Arc<Path>>,
 }
 
 impl Api {
@@ -45,28 +73,28 @@ impl Api {
     /// Panics outside an actix system, that is in a plain `#[tokio::main]` program or outside any runtime; see
     /// [`Api::start_in`].
     pub fn start(config: ApiConfig) -> Self {
-        Self::started_by(config, |config, slots| ApiGateway::new(config, slots).start())
+        Self::started_by(config, |config| ApiGateway::new(config).start())
     }
 
     /// Starts a gateway on another arbiter and returns a handle to it. If that arbiter has stopped, every call ends
     /// with [`ApiError::Stopped`].
     pub fn start_in(arbiter: &ArbiterHandle, config: ApiConfig) -> Self {
         // The HTTP client cannot change threads, so it is built on the arbiter.
-        Self::started_by(config, |config, slots| {
-            ApiGateway::start_in_arbiter(arbiter, move |_| ApiGateway::new(config, slots))
+        Self::started_by(config, |config| {
+            ApiGateway::start_in_arbiter(arbiter, move |_| ApiGateway::new(config))
         })
     }
 
-    fn started_by(
-        config: ApiConfig,
-        start: impl FnOnce(ApiConfig, Arc<Semaphore>) -> Addr<ApiGateway>,
-    ) -> Self {
-        let slots = Arc::new(Semaphore::new(config.max_connections));
-        let token = config.token.clone();
+    fn started_by(config: ApiConfig, start: impl FnOnce(ApiConfig) -> Addr<ApiGateway>) -> Self {
         Self {
-            gateway: start(config, Arc::clone(&slots)),
-            slots,
-            token,
+            places: Arc::new(Semaphore::new(config.max_waiting + config.max_connections)),
+            max_waiting: config.max_waiting,
+            token: config.token.clone(),
+            options: CallOptions::default(),
+            progress: None,
+            max_download: config.max_download,
+            local_files: config.local_files.as_deref().map(Arc::from),
+            gateway: start(config),
         }
     }
 
@@ -139,37 +167,73 @@ impl Api {
         self.raw(method, &answer)
     }
 
-    /// Hands a call to the gateway and waits for its outcome.
+    /// Makes a call and waits for its outcome.
     pub(crate) async fn exchange(
         &self,
         method: &str,
         body: RequestBody,
         timeout: Option<Duration>,
     ) -> Result<Answer, ApiError> {
-        let stopped = || ApiError::Stopped {
-            method: method.to_owned(),
-        };
-        // The mailbox of an actor is unbounded for `do_send`. Taking the slot first bounds it by the connections, and
-        // callers wait here in order.
-        let slot = self.slots.clone().acquire_owned().await.map_err(|_| stopped())?;
-        if !self.gateway.connected() {
-            return Err(stopped());
-        }
+        let has_file = matches!(body, RequestBody::Form(_));
+        self.ask(method, timeout, has_file, |reply| Work::Method { body, reply })
+            .await
+    }
+
+    /// Hands work to the gateway and waits for its outcome, reporting progress meanwhile.
+    pub(crate) async fn ask<T>(
+        &self,
+        method: &str,
+        timeout: Option<Duration>,
+        has_file: bool,
+        work: impl FnOnce(Reply<T>) -> Work,
+    ) -> Result<T, ApiError> {
         let (reply, outcome) = oneshot::channel();
-        self.gateway.do_send(Call {
-            method: method.to_owned(),
-            body,
-            timeout,
-            slot,
-            reply,
-        });
-        outcome.await.unwrap_or_else(|_| {
+        let hook = self.progress.as_ref().filter(|_| has_file);
+        let outcome = if let Some(hook) = hook {
+            let (sender, watched) = ProgressSender::new();
+            self.hand_over(method, timeout, Some(sender), work(reply))?;
+            hook.watch(watched, outcome).await
+        } else {
+            self.hand_over(method, timeout, None, work(reply))?;
+            outcome.await
+        };
+        outcome.unwrap_or_else(|_| {
             Err(ApiError::Unknown {
                 method: method.to_owned(),
                 status: None,
                 source: UnknownCause::Stopped,
             })
         })
+    }
+
+    /// Hands work to the gateway. Never waits, so that the order of the calls is the order in which they are handed over.
+    pub(crate) fn hand_over(
+        &self,
+        method: &str,
+        timeout: Option<Duration>,
+        progress: Option<ProgressSender>,
+        work: Work,
+    ) -> Result<(), ApiError> {
+        if !self.gateway.connected() {
+            return Err(ApiError::Stopped {
+                method: method.to_owned(),
+            });
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| ApiError::QueueFull {
+            method: method.to_owned(),
+            limit: self.max_waiting,
+            of_chat: false,
+        })?;
+        self.gateway.do_send(Call {
+            method: method.to_owned(),
+            work,
+            timeout,
+            options: self.options,
+            progress,
+            place,
+        });
+        Ok(())
     }
 
     fn raw(&self, method: &str, answer: &Answer) -> Result<Box<RawValue>, ApiError> {

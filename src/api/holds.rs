@@ -49,22 +49,39 @@ impl FloodHolds {
         self.bot = self.bot.max(bot);
     }
 
-    /// Returns how long a call to `target` has to wait, or `None` if it may go now.
-    pub(crate) fn wait_for(&self, target: &Target, now: Instant) -> Option<Duration> {
-        let until = self.targets.get(target).copied().max(self.bot)?;
-        until.checked_duration_since(now).filter(|wait| !wait.is_zero())
+    /// Returns until when a call to `target` has to wait, or `None` if it may go now.
+    pub(crate) fn until(&self, target: &Target, now: Instant) -> Option<Instant> {
+        self.target_until(target, now).max(self.bot_until(now))
+    }
+
+    /// Returns until when everything has to wait.
+    pub(crate) fn bot_until(&self, now: Instant) -> Option<Instant> {
+        self.bot.filter(|until| *until > now)
+    }
+
+    /// Returns until when `target` has to wait, whatever holds for the bot.
+    pub(crate) fn target_until(&self, target: &Target, now: Instant) -> Option<Instant> {
+        self.targets.get(target).copied().filter(|until| *until > now)
+    }
+
+    /// Forgets holds that have passed and returns how many chats are held.
+    pub(crate) fn held_chats(&mut self, now: Instant) -> usize {
+        self.targets.retain(|_, until| *until > now);
+        self.chats().count()
+    }
+
+    fn chats(&self) -> impl Iterator<Item = Instant> {
+        self.targets
+            .iter()
+            .filter(|(target, _)| matches!(target, Target::Chat(_)))
+            .map(|(_, until)| *until)
     }
 
     fn shortest_of_several(&self) -> Option<Instant> {
-        let chats = || {
-            self.targets
-                .iter()
-                .filter(|(target, _)| matches!(target, Target::Chat(_)))
-        };
-        if chats().count() < SEVERAL_CHATS {
+        if self.chats().count() < SEVERAL_CHATS {
             return None;
         }
-        chats().map(|(_, until)| *until).min()
+        self.chats().min()
     }
 }
 
@@ -82,6 +99,12 @@ mod tests {
 
     fn seconds(n: u64) -> Duration {
         Duration::from_secs(n)
+    }
+
+    impl FloodHolds {
+        fn wait_for(&self, target: &Target, now: Instant) -> Option<Duration> {
+            self.until(target, now).map(|until| until - now)
+        }
     }
 
     #[test]

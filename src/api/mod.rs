@@ -3,14 +3,15 @@
 //! [`Api`] is the handle. Behind it one actor per bot, the gateway, owns the HTTP client and obeys flood control:
 //!
 //! ```text
-//! your code ─▶ Api ──Call──▶ gateway ──task per call──▶ transport ──HTTP──▶ Bot API server
-//!               ▲ slot                    │ flood holds                          │
-//!               └────────────── result or ApiError ◀── envelope ◀── response ────┘
+//! your code ─▶ Api ──Call──▶ gateway ──task per call──▶ its turn ──attempts──▶ transport ──HTTP──▶ Bot API server
+//!               ▲ place            lines, holds, pace ─────┘                                      │
+//!               └────────────────── result or ApiError ◀── envelope ◀── response ─────────────────┘
 //! ```
 //!
 //! | message | from → to | reply |
 //! |---|---|---|
-//! | `Call` | [`Api`] → gateway | the text of the result, or an [`ApiError`] |
+//! | `Call` | [`Api`] → gateway | the text of the result, a downloaded file, or an [`ApiError`] |
+//! | `Look` | [`Api`] → gateway | [`ApiStats`] |
 //!
 //! ```no_run
 //! use actogram::api::{Api, ApiConfig, Token};
@@ -45,31 +46,48 @@ mod calls;
 mod decode;
 mod downloads;
 mod handle;
+mod options;
+mod progress;
+mod stats;
 mod trait_impl;
 mod uploads;
 
-// The actor and its flood control.
-mod chat;
+// The actor, and who goes when.
 mod gateway;
+mod turns;
+mod schedule;
+mod chat;
 mod holds;
+mod pacing;
+mod attempts;
+mod repeat;
 
 // One request and its response.
+mod fetch;
+mod part_file;
 mod form_body;
 mod multipart;
 mod request;
 mod response;
 mod transport;
+mod connection;
+mod failure;
 
 mod error;
 
 pub use self::{
     config::ApiConfig,
+    downloads::FileStream,
     error::{ApiError, NotSentCause, UnknownCause},
     handle::Api,
     multipart::MultipartForm,
+    pacing::Pacing,
+    progress::Progress,
     server::{Server, ServerError},
+    stats::ApiStats,
 };
 pub(crate) use self::{
+    repeat::may_be_repeated,
     request::RequestBody,
     response::{Answer, read as read_response},
     transport::Transport,

@@ -43,6 +43,13 @@ struct Envelope<'a> {
 }
 
 impl Answer {
+    /// The answer `true`, for a repetition that found its work done.
+    pub(crate) fn done() -> Option<Self> {
+        let body = Bytes::from_static(br#"{"ok":true,"result":true}"#);
+        let result = body.slice(20..24);
+        Some(Self { body, result })
+    }
+
     /// The JSON text of `result`.
     pub(crate) fn result_text(&self) -> &str {
         std::str::from_utf8(&self.result).expect("`read` has made the body valid utf-8 before it was parsed")
@@ -221,6 +228,14 @@ mod tests {
             answer.result_text(),
             "[{\"update_id\":1,\"x\":\"\u{fffd}\"},{\"update_id\":2}]"
         );
+    }
+
+    #[test]
+    fn the_answer_of_a_repetition_that_found_its_work_done_is_true() {
+        let answer = Answer::done().unwrap();
+
+        assert_eq!(answer.result, "true");
+        assert!(answer.body.starts_with(b"{\"ok\":true,"));
     }
 
     fn respond(status: u16, body: &str) -> Result<Answer, ApiError> {

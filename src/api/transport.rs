@@ -9,30 +9,31 @@
 //! one exception prints the request head over HTTP/2, which is never negotiated here. Its requests, responses and
 //! connection descriptions do print the path with `{:?}` and are never formatted.
 
-use std::{error::Error, io, rc::Rc, sync::Arc, time::Duration};
+use std::{io, rc::Rc, sync::Arc, time::Duration};
 
-use actix_http::error::{ParseError, PayloadError};
-use actix_rt::time::timeout as within;
 use awc::{
     Client, ClientResponse, Connector,
-    error::{ConnectError, SendRequestError},
-    http::header::{CONTENT_TYPE, RETRY_AFTER},
+    http::{
+        Version,
+        header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING},
+    },
 };
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::time::{Instant, timeout_at as within};
 
 use super::{
     config::ApiConfig,
+    connection::{Exchange, connector},
     error::{ApiError, NotSentCause, UnknownCause},
-    form_body::FileFault,
-    request::{RequestBody, SentMark},
+    failure::{BODY_LIMIT, not_sent, payload_cause, send_error, unknown, unwritten},
+    progress::ProgressSender,
+    request::RequestBody,
     response::RawResponse,
     server::Server,
 };
 use crate::token::Token;
-
-/// Largest response body. An answer to `getUpdates` stays below 5 MiB, but nothing documents a limit.
-const BODY_LIMIT: usize = 32 << 20;
 
 /// A client of one Bot API server for one bot. Cloning shares the connections.
 #[derive(Clone)]
@@ -46,6 +47,7 @@ struct Settings {
     server: Server,
     max_connections: usize,
     connect_timeout: Duration,
+    keep_alive: Duration,
     tls: Arc<ClientConfig>,
 }
 
@@ -57,6 +59,7 @@ impl Transport {
             server: config.server.clone(),
             max_connections: config.max_connections,
             connect_timeout: config.connect_timeout,
+            keep_alive: config.keep_alive,
             tls: Arc::new(tls_config()),
         }))
     }
@@ -68,9 +71,11 @@ impl Transport {
 
     fn connect_lazily(settings: Rc<Settings>) -> Self {
         let connector = Connector::new()
+            .connector(connector())
             .limit(settings.max_connections)
             .timeout(settings.connect_timeout)
             .handshake_timeout(settings.connect_timeout)
+            .conn_keep_alive(settings.keep_alive)
             .rustls_0_23(Arc::clone(&settings.tls));
         let client = Client::builder()
             .connector(connector)
@@ -91,10 +96,10 @@ impl Transport {
         self.settings.server.file_url(&self.settings.token, file_path)
     }
 
-    /// Makes one call, without repeating anything. Dropping the future closes the connection; whether the call is
-    /// executed is then unknown.
+    /// Makes one call. Dropping the future closes the connection; whether the call is executed is then unknown.
     ///
-    /// `timeout` covers everything from the connection to the last byte of the response.
+    /// `timeout` covers everything from the connection to the last byte of the response. Nothing that was written is ever
+    /// repeated; a kept connection that turns out to be closed before anything was written gives way to the next one.
     ///
     /// # Errors
     ///
@@ -106,34 +111,144 @@ impl Transport {
         body: RequestBody,
         timeout: Duration,
     ) -> Result<RawResponse, ApiError> {
+        self.call_reporting(method, body, timeout, None).await
+    }
+
+    /// As [`call`](Self::call), and reports how far an upload is.
+    pub(crate) async fn call_reporting(
+        &self,
+        method: &str,
+        body: RequestBody,
+        timeout: Duration,
+        progress: Option<&ProgressSender>,
+    ) -> Result<RawResponse, ApiError> {
         if method.is_empty() || !method.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Err(ApiError::Method {
                 method: method.to_owned(),
             });
         }
-        let mark = SentMark::default();
-        let exchange = async {
-            let request = match &body {
-                RequestBody::Download { file_path, .. } => self.client.get(self.file_url(file_path)),
-                _ => self
-                    .client
-                    .post(self.settings.server.method_url(&self.settings.token, method)),
+        self.exchange(method, timeout, async |exchange| {
+            let url = self.settings.server.method_url(&self.settings.token, method);
+            let body = body.clone().open().await?;
+            let request = self
+                .client
+                .post(url)
+                .insert_header((CONTENT_TYPE, body.content_type()));
+            let sent = request.send_body(body.marking(exchange, progress)).await;
+            let incoming = Incoming {
+                method: method.to_owned(),
+                response: sent.map_err(|error| send_error(method, error))?,
             };
-            let body = body.open().await?;
-            let request = match body.content_type() {
-                Some(content_type) => request.insert_header((CONTENT_TYPE, content_type)),
-                None => request,
-            };
-            let response = request.send_body(body.marking(mark.clone())).await;
-            read_response(method, response.map_err(|error| send_error(method, error))?).await
-        };
-        // Boxed because the future of the HTTP client is large.
-        within(timeout, Box::pin(exchange)).await.unwrap_or_else(|_| {
-            Err(if mark.is_set() {
-                unknown(method, None, UnknownCause::TimedOut(timeout))
-            } else {
-                not_sent(method, NotSentCause::TimedOut)
+            incoming.into_raw().await
+        })
+        .await
+    }
+
+    /// Asks for a file and returns its content as it comes; `timeout` covers everything up to the head of the response.
+    /// As [`call`](Self::call) otherwise; `method` is what errors name.
+    pub(crate) async fn fetch(
+        &self,
+        method: &str,
+        file_path: &str,
+        timeout: Duration,
+    ) -> Result<Incoming, ApiError> {
+        self.exchange(method, timeout, async |exchange| {
+            // There is no body that the HTTP client would ask for.
+            exchange.begin();
+            let sent = self.client.get(self.file_url(file_path)).send().await;
+            Ok(Incoming {
+                method: method.to_owned(),
+                response: sent.map_err(|error| send_error(method, error))?,
             })
+        })
+        .await
+    }
+
+    /// Goes through an exchange, again as long as it is given connections that are closed already.
+    async fn exchange<T>(
+        &self,
+        method: &str,
+        timeout: Duration,
+        steps: impl AsyncFn(&Exchange) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let deadline = Instant::now() + timeout;
+        // Each closed connection leaves the pool, so this many tries find an open one or make a new one.
+        for _ in 0..=self.settings.max_connections {
+            let exchange = Exchange::default();
+            // Boxed because the future of the HTTP client is large.
+            let ended = within(deadline, Box::pin(exchange.scope(steps(&exchange)))).await;
+            return match ended {
+                Err(_) if exchange.was_written() => {
+                    Err(unknown(method, None, UnknownCause::TimedOut(timeout)))
+                }
+                Err(_) => Err(not_sent(method, NotSentCause::TimedOut)),
+                Ok(Err(_)) if exchange.found_closed() => continue,
+                Ok(Err(ApiError::Unknown { source, .. })) if !exchange.was_written() => {
+                    Err(not_sent(method, unwritten(source)))
+                }
+                Ok(ended) => ended,
+            };
+        }
+        let error = io::Error::new(io::ErrorKind::NotConnected, "all kept connections were closed");
+        Err(not_sent(method, NotSentCause::Connect(error)))
+    }
+}
+
+/// A response whose body has not been read.
+pub(crate) struct Incoming {
+    method: String,
+    response: ClientResponse,
+}
+
+impl Incoming {
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// Length of the body in bytes, if the server told it.
+    pub(crate) fn len(&self) -> Option<u64> {
+        self.header(&CONTENT_LENGTH)
+    }
+
+    /// Whether the end of the body can be told. The HTTP client takes a body of HTTP/1.1 without any length for an empty
+    /// one.
+    pub(crate) fn is_delimited(&self) -> bool {
+        let headers = self.response.headers();
+        self.response.version() < Version::HTTP_11
+            || headers.contains_key(CONTENT_LENGTH)
+            || headers.contains_key(TRANSFER_ENCODING)
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<u64> {
+        self.response
+            .headers()
+            .get(name)?
+            .to_str()
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    }
+
+    /// Waits for the next piece of the body; `None` after the last one.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, UnknownCause> {
+        self.response.try_next().await.map_err(payload_cause)
+    }
+
+    /// Reads the whole body into memory.
+    pub(crate) async fn into_raw(mut self) -> Result<RawResponse, ApiError> {
+        let status = self.status();
+        let retry_after = self.header(&RETRY_AFTER);
+        let body = match self.response.body().limit(BODY_LIMIT).await {
+            Ok(body) => body,
+            // The status alone is a definite answer.
+            Err(_) if (400..500).contains(&status) => Bytes::new(),
+            Err(error) => return Err(unknown(&self.method, Some(status), payload_cause(error))),
+        };
+        Ok(RawResponse {
+            status,
+            retry_after,
+            body,
         })
     }
 }
@@ -152,92 +267,6 @@ fn tls_config() -> ClientConfig {
     // HTTP/2 would bring nothing here, and its client logs request paths.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config
-}
-
-async fn read_response(method: &str, mut response: ClientResponse) -> Result<RawResponse, ApiError> {
-    let status = response.status().as_u16();
-    let header = response.headers().get(RETRY_AFTER);
-    let retry_after = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let body = match response.body().limit(BODY_LIMIT).await {
-        Ok(body) => body,
-        // The status alone is a definite answer.
-        Err(_) if (400..500).contains(&status) => Bytes::new(),
-        Err(error) => return Err(unknown(method, Some(status), payload_cause(error))),
-    };
-    Ok(RawResponse {
-        status,
-        retry_after,
-        body,
-    })
-}
-
-fn payload_cause(error: PayloadError) -> UnknownCause {
-    match error {
-        PayloadError::Overflow => UnknownCause::TooLarge { limit: BODY_LIMIT },
-        PayloadError::Incomplete(None) => UnknownCause::Closed,
-        PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => UnknownCause::Broken(error),
-        other => UnknownCause::Http(other.to_string()),
-    }
-}
-
-/// Sorts a failure to get a response by whether the request may have been written.
-///
-/// `Connect(Disconnected)` looks like a failure to connect, but it is what the client reports when the server has read
-/// the request and closed the connection.
-fn send_error(method: &str, error: SendRequestError) -> ApiError {
-    let cause = match error {
-        SendRequestError::Connect(error) => match error {
-            ConnectError::Resolver(error) => {
-                return not_sent(method, NotSentCause::Resolve(into_io_error(error)));
-            }
-            ConnectError::NoRecords => {
-                let error = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-                return not_sent(method, NotSentCause::Resolve(error));
-            }
-            ConnectError::Io(error) => return not_sent(method, NotSentCause::Connect(error)),
-            ConnectError::Timeout => return not_sent(method, NotSentCause::TimedOut),
-            ConnectError::SslIsNotSupported | ConnectError::Unresolved => {
-                return not_sent(method, NotSentCause::Client(error.to_string()));
-            }
-            ConnectError::Disconnected => UnknownCause::Closed,
-            other => UnknownCause::Http(other.to_string()),
-        },
-        SendRequestError::Url(_) | SendRequestError::Http(_) | SendRequestError::TunnelNotSupported => {
-            return not_sent(method, NotSentCause::Client(error.to_string()));
-        }
-        SendRequestError::Body(error) => match error.downcast::<FileFault>() {
-            Ok(fault) => return ApiError::from(*fault),
-            Err(other) => UnknownCause::Broken(into_io_error(other)),
-        },
-        SendRequestError::Send(error) | SendRequestError::Response(ParseError::Io(error)) => {
-            UnknownCause::Broken(error)
-        }
-        other => UnknownCause::Http(other.to_string()),
-    };
-    unknown(method, None, cause)
-}
-
-/// The HTTP client's boxed errors cannot cross threads; I/O errors are kept, of others only the text.
-fn into_io_error(error: Box<dyn Error>) -> io::Error {
-    match error.downcast::<io::Error>() {
-        Ok(error) => *error,
-        Err(other) => io::Error::other(other.to_string()),
-    }
-}
-
-fn not_sent(method: &str, source: NotSentCause) -> ApiError {
-    ApiError::NotSent {
-        method: method.to_owned(),
-        source,
-    }
-}
-
-fn unknown(method: &str, status: Option<u16>, source: UnknownCause) -> ApiError {
-    ApiError::Unknown {
-        method: method.to_owned(),
-        status,
-        source,
-    }
 }
 
 #[cfg(test)]

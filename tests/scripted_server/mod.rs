@@ -5,7 +5,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
@@ -47,6 +47,8 @@ pub(crate) enum Reply {
     Json(u16, String),
     /// Answers as `Json`, closes the connection and reports that.
     JsonThenClose(u16, String, mpsc::Sender<()>),
+    /// As `JsonThenClose`, but closes only when the gate is opened.
+    JsonThenGate(u16, String, Arc<Mutex<mpsc::Receiver<()>>>, mpsc::Sender<()>),
     /// Writes the bytes as they are and closes the connection.
     Raw(Vec<u8>),
     /// Closes the connection without an answer.
@@ -55,6 +57,8 @@ pub(crate) enum Reply {
     Stall(mpsc::Sender<()>),
     /// Answers as `Json` once the gate is opened by dropping or using its sender.
     Gate(Arc<Mutex<mpsc::Receiver<()>>>, u16, String),
+    /// Announces a body of this length, writes each piece that comes, and closes the connection when no more do.
+    Pieces(u64, Arc<Mutex<mpsc::Receiver<Vec<u8>>>>),
 }
 
 pub(crate) fn ok(result: &str) -> Reply {
@@ -98,7 +102,18 @@ pub(crate) struct ScriptedServer {
 impl ScriptedServer {
     /// Starts a server that asks `script` for every request.
     pub(crate) fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    /// As [`start`](Self::start), at a certain address.
+    pub(crate) fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::listening(TcpListener::bind(address).unwrap(), script)
+    }
+
+    fn listening(listener: TcpListener, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Seen::default());
         let (script, shared) = (Arc::new(script), Arc::clone(&seen));
@@ -145,6 +160,34 @@ impl ScriptedServer {
     }
 }
 
+/// A clock that stands still but for [`turn`](Self::turn), although real sockets are waited for.
+pub(crate) struct HandTurnedClock {
+    _release: mpsc::Sender<()>,
+}
+
+impl HandTurnedClock {
+    pub(crate) fn stop() -> Self {
+        tokio::time::pause();
+        // A paused clock jumps to the next timer whenever nothing else is to do, except while blocking work runs.
+        let (release, work) = mpsc::channel();
+        drop(tokio::task::spawn_blocking(move || work.recv()));
+        Self { _release: release }
+    }
+
+    pub(crate) async fn turn(&self, time: Duration) {
+        tokio::time::advance(time).await;
+    }
+}
+
+/// Waits until something holds that other threads bring about, by the clock on the wall.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < LONG, "waited too long until {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(crate) fn config_for(url: &str) -> ApiConfig {
     ApiConfig::new(token())
         .server(Server::parse(url).unwrap())
@@ -173,11 +216,25 @@ fn serve(
                 let _ = closed.send(());
                 return Ok(());
             }
+            Reply::JsonThenGate(status, body, gate, closed) => {
+                write_json(&mut writer, status, &body)?;
+                let _ = gate.lock().unwrap().recv();
+                drop((reader, writer));
+                let _ = closed.send(());
+                return Ok(());
+            }
             Reply::Raw(bytes) => return writer.write_all(&bytes),
             Reply::Close => return Ok(()),
             Reply::Stall(closed) => {
                 let _ = reader.read(&mut [0; 1]);
                 let _ = closed.send(());
+                return Ok(());
+            }
+            Reply::Pieces(length, pieces) => {
+                write!(writer, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n")?;
+                for piece in pieces.lock().unwrap().iter() {
+                    writer.write_all(&piece)?;
+                }
                 return Ok(());
             }
             Reply::Gate(gate, status, body) => {
