@@ -217,6 +217,8 @@ fn a_call_that_may_happen_twice_is_repeated_after_an_unknown_outcome() {
         ann.say("hello");
         let bot = stage
             .actogram()
+            // Otherwise the call itself is repeated, and the handler never hears of it.
+            .api_config(|config| config.attempts(1))
             .retry(three_attempts())
             .on_error(collecting(&dead))
             .handlers(sharing(
