@@ -2,13 +2,18 @@
 
 mod environment;
 mod keeping;
+mod engine;
 mod start;
+#[cfg(feature = "webhook")]
+mod webhook;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
 use actix::Recipient;
 use actogram_actors::{Backoff, Lane, Placement, RetryPolicy};
 
+#[cfg(feature = "webhook")]
+pub(crate) use self::environment::variable;
 use self::keeping::JournalSetting;
 use crate::{
     api::{ApiConfig, Server, Token},
@@ -231,7 +236,7 @@ impl Bot {
     /// Lets updates pass their chat's queue, for instance a `/stop` that is to end what the chat is busy with. They are
     /// handled at once, whatever else of the chat runs or waits, and in no order among themselves.
     pub fn bypass(mut self, passes: impl Fn(&Update) -> bool + Send + Sync + 'static) -> Self {
-        self.polling.bypass = Some(std::sync::Arc::new(passes));
+        self.polling.lanes.bypass = Some(std::sync::Arc::new(passes));
         self
     }
 
@@ -245,7 +250,7 @@ impl Bot {
     /// Sets how the lane of an update is chosen: updates of one lane are handled in order, one at a time. Default: the
     /// chat, else the user, else what the update is about ([`Update::lane`]).
     pub fn lane_by(mut self, choose: impl Fn(&Update) -> Lane + Send + Sync + 'static) -> Self {
-        self.polling.lane_by = Some(std::sync::Arc::new(choose));
+        self.polling.lanes.lane_by = Some(std::sync::Arc::new(choose));
         self
     }
 
@@ -266,6 +271,16 @@ impl Bot {
     /// seconds.
     pub fn poll_timeout(mut self, timeout: Duration) -> Self {
         self.polling.poll_timeout = timeout;
+        self
+    }
+
+    /// Deletes the webhook of this bot before the first poll, which is refused as long as one is set. What the server
+    /// keeps stays there and is polled. The call is repeated until it has succeeded once; a webhook that is set later is
+    /// left alone. Default: a webhook is left alone, and polling waits until it is gone.
+    ///
+    /// Without effect for a bot that is started with a webhook.
+    pub fn delete_webhook_at_start(mut self) -> Self {
+        self.polling.delete_webhook = true;
         self
     }
 

@@ -55,8 +55,11 @@ mod bot;
 mod source;
 #[cfg(feature = "journal")]
 mod queue;
+#[cfg(feature = "webhook")]
+mod webhook;
 mod backing;
 mod lane;
+mod lane_choice;
 mod nesting;
 mod staleness;
 mod worker;
@@ -79,6 +82,10 @@ pub use actogram_actors::{
 };
 pub use frankenstein;
 
+#[cfg(feature = "webhook")]
+pub use self::webhook::{
+    SecretError, Webhook, WebhookCounts, WebhookError, WebhookRefusals, WebhookRegistration, WebhookRoute,
+};
 pub use self::{
     backing::AckError,
     bot::{Bot, Delivery},

@@ -8,7 +8,6 @@ use crate::queue::{InHand, Journal, JournalSettings};
 use crate::{
     backing::Backing,
     error::{ConfigError, Error},
-    source::PollingMonitor,
 };
 
 /// Path of the journal when none is set.
@@ -42,9 +41,10 @@ pub(super) enum Kept {
 }
 
 impl Kept {
-    pub(super) fn backing(&self, monitor: &PollingMonitor) -> Backing {
+    /// Returns what stands behind the bot; `at_server` is asked when it has no journal.
+    pub(super) fn backing(&self, at_server: impl FnOnce() -> Backing) -> Backing {
         match self {
-            Self::AtServer => Backing::Server(monitor.clone()),
+            Self::AtServer => at_server(),
             #[cfg(feature = "journal")]
             Self::InJournal { journal, in_hand } => Backing::Journal {
                 journal: journal.clone(),
@@ -54,29 +54,38 @@ impl Kept {
     }
 }
 
-/// Opens the journal, when there is to be one.
-pub(super) async fn open(setting: JournalSetting, delivery: Delivery, bot_id: u64) -> Result<Kept, Error> {
-    let JournalSetting::At(path) = setting else {
-        return match delivery {
-            Delivery::AtLeastOnce => Ok(Kept::AtServer),
-            Delivery::AtMostOnce => Err(ConfigError::NoJournal.into()),
+/// Whether there is to be a journal, and what it has to know.
+pub(super) struct KeepingSettings {
+    pub(super) journal: JournalSetting,
+    pub(super) delivery: Delivery,
+}
+
+impl KeepingSettings {
+    /// Opens the journal, when there is to be one.
+    pub(super) async fn open(self, bot_id: u64) -> Result<Kept, Error> {
+        let Self { journal, delivery } = self;
+        let JournalSetting::At(path) = journal else {
+            return match delivery {
+                Delivery::AtLeastOnce => Ok(Kept::AtServer),
+                Delivery::AtMostOnce => Err(ConfigError::NoJournal.into()),
+            };
         };
-    };
-    #[cfg(feature = "journal")]
-    {
-        let settings = JournalSettings {
-            at_most_once: delivery == Delivery::AtMostOnce,
-            ..JournalSettings::default()
-        };
-        let journal = Journal::open(&path, bot_id, settings).await?;
-        Ok(Kept::InJournal {
-            journal,
-            in_hand: InHand::default(),
-        })
-    }
-    #[cfg(not(feature = "journal"))]
-    {
-        let _ = bot_id;
-        Err(ConfigError::NoJournalFeature { path }.into())
+        #[cfg(feature = "journal")]
+        {
+            let settings = JournalSettings {
+                at_most_once: delivery == Delivery::AtMostOnce,
+                ..JournalSettings::default()
+            };
+            let journal = Journal::open(&path, bot_id, settings).await?;
+            Ok(Kept::InJournal {
+                journal,
+                in_hand: InHand::default(),
+            })
+        }
+        #[cfg(not(feature = "journal"))]
+        {
+            let _ = bot_id;
+            Err(ConfigError::NoJournalFeature { path }.into())
+        }
     }
 }

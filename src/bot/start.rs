@@ -1,28 +1,24 @@
 //! Starting a bot: its parts are put together here.
 
-use std::{io, sync::mpsc, thread, time::Duration};
+use std::{future::Future, io, sync::mpsc, thread, time::Duration};
 
-#[cfg(feature = "journal")]
-use actix::Actor;
-#[cfg(feature = "journal")]
-use actogram_actors::RetryPlace;
-use actogram_actors::{Consumer, CreditPolicy, Engine, EngineError, Placement, RetryPolicy, Source};
+use actogram_actors::{CreditPolicy, EngineError};
 
-#[cfg(feature = "journal")]
-use super::Delivery;
 use super::{
     Bot,
-    keeping::{self, Kept},
+    engine::EngineSettings,
+    keeping::{KeepingSettings, Kept},
 };
-#[cfg(feature = "journal")]
-use crate::queue::{Intake, QueuedSource};
 use crate::{
-    api::{Api, Transport},
+    api::{Api, ApiConfig, Transport},
+    backing::Backing,
     error::{ConfigError, Error},
     handle::BotHandle,
+    handler::HandlerFactory,
     report::BotReport,
     source::{PollingMonitor, PollingSettings, PollingSource},
-    worker::WorkerFactory,
+    staleness::MaxAges,
+    worker::{ErrorHook, WorkerFactory},
 };
 
 /// Most updates of one batch; see <https://core.telegram.org/bots/api#getupdates>.
@@ -63,28 +59,50 @@ impl Bot {
     ///
     /// As [`start`](Self::start), and [`Error::Thread`].
     pub fn spawn(self) -> Result<BotHandle, Error> {
-        let (give, take) = mpsc::sync_channel(1);
-        let body = move || {
-            actix_rt::System::new().block_on(async move {
-                let started = self.begin(false).await;
-                let handle = started.as_ref().ok().cloned();
-                // Whoever spawned us waits for this; if it is gone, the bot is of use all the same.
-                let _ = give.send(started);
-                if let Some(handle) = handle {
-                    // The report reaches every handle by itself.
-                    let _ = handle.wait().await;
-                }
-            });
-        };
-        thread::Builder::new()
-            .name("actogram".to_owned())
-            .spawn(body)
-            .map_err(Error::Thread)?;
-        take.recv()
-            .map_err(|_ended| Error::Thread(io::Error::other("the thread ended while it started the bot")))?
+        let begin = || async { Ok((self.begin(false).await?, ())) };
+        on_own_thread(begin).map(|(handle, ())| handle)
     }
 
     async fn begin(self, take_signals: bool) -> Result<BotHandle, Error> {
+        check(&self.polling)?;
+        let Prepared {
+            config,
+            polling,
+            keeping,
+            workers,
+            engine,
+        } = self.prepare(take_signals)?;
+        let monitor = PollingMonitor::default();
+        // A client of its own: sending can never starve polling of connections.
+        let source = PollingSource::new(Transport::new(&config), polling, monitor.clone());
+        let kept = keeping.open(config.token.bot_id()).await?;
+        let api = Api::start(config);
+        let backing = kept.backing(|| Backing::Server(monitor.clone()));
+        let workers = workers.complete(&api, &backing);
+        let engine = match kept {
+            Kept::AtServer => {
+                engine
+                    .start_direct(source, CreditPolicy::Lockstep(BATCH), workers)
+                    .await
+            }
+            #[cfg(feature = "journal")]
+            Kept::InJournal { journal, in_hand } => {
+                engine.start_journaled(source, journal, in_hand, workers).await
+            }
+        };
+        let engine = match engine {
+            Ok(engine) => engine,
+            Err(error) => {
+                backing.close().await;
+                return Err(error.into());
+            }
+        };
+        tracing::info!(bot_id = api.bot_id(), "started");
+        Ok(BotHandle::new(engine, api, monitor, backing))
+    }
+
+    /// Checks what all ways of getting updates have in common. Nothing is started yet.
+    pub(super) fn prepare(self, take_signals: bool) -> Result<Prepared, Error> {
         let Self {
             api,
             handlers,
@@ -103,95 +121,87 @@ impl Bot {
         let config = api?;
         let journal = journal?;
         let handlers = handlers.ok_or(ConfigError::NoHandlers)?;
-        check(&polling)?;
         if actix_rt::System::try_current().is_none() {
             return Err(EngineError::NoSystem.into());
         }
-
-        let monitor = PollingMonitor::default();
-        // A client of its own: sending can never starve polling of connections.
-        let source = PollingSource::new(Transport::new(&config), polling, monitor.clone());
-        let bot_id = config.token.bot_id();
-        let kept = keeping::open(journal, delivery, bot_id).await?;
-        let api = Api::start(config);
-        let backing = kept.backing(&monitor);
-        let workers = WorkerFactory {
-            handlers,
-            api: api.clone(),
-            on_error,
-            max_ages,
-            backing: backing.clone(),
-        };
-        let settings = EngineSettings {
-            placement,
-            concurrency,
-            handler_timeout,
-            drain_deadline,
-            take_signals,
-        };
-        let engine = match kept {
-            Kept::AtServer => {
-                let engine = Engine::new(source, move || workers.build())
-                    .credit(CreditPolicy::Lockstep(BATCH))
-                    .retry(retry.unwrap_or_else(RetryPolicy::quick))
-                    .backoff(poll_backoff);
-                settings.apply(engine).start().await
-            }
-            #[cfg(feature = "journal")]
-            Kept::InJournal { journal, in_hand } => {
-                let intake = Intake::new(journal.clone()).start();
-                let retry = match delivery {
-                    Delivery::AtLeastOnce => retry.unwrap_or_else(RetryPolicy::patient),
-                    Delivery::AtMostOnce => RetryPolicy::never().max_waits(0),
-                };
-                let engine = Engine::new(QueuedSource::new(journal, in_hand), move || workers.build())
-                    // Only what may run now is taken from the journal; the rest waits there.
-                    .credit(CreditPolicy::Window(concurrency.max(1)))
-                    .retry(retry)
-                    .retry_place(RetryPlace::Source)
-                    .fed_by(source, intake.recipient(), poll_backoff);
-                settings.apply(engine).start().await
-            }
-        };
-        let engine = match engine {
-            Ok(engine) => engine,
-            Err(error) => {
-                backing.close().await;
-                return Err(error.into());
-            }
-        };
-        tracing::info!(bot_id, "started");
-        Ok(BotHandle::new(engine, api, monitor, backing))
+        Ok(Prepared {
+            config,
+            polling,
+            keeping: KeepingSettings { journal, delivery },
+            workers: WorkerParts {
+                handlers,
+                on_error,
+                max_ages,
+            },
+            engine: EngineSettings {
+                placement,
+                concurrency,
+                handler_timeout,
+                drain_deadline,
+                take_signals,
+                retry,
+                backoff: poll_backoff,
+                #[cfg(feature = "journal")]
+                delivery,
+            },
+        })
     }
 }
 
-/// What both kinds of delivery have in common.
-struct EngineSettings {
-    placement: Placement,
-    concurrency: usize,
-    handler_timeout: Duration,
-    drain_deadline: Duration,
-    take_signals: bool,
+/// The settings of a bot, sorted by who needs them.
+pub(super) struct Prepared {
+    pub(super) config: ApiConfig,
+    pub(super) polling: PollingSettings,
+    pub(super) keeping: KeepingSettings,
+    pub(super) workers: WorkerParts,
+    pub(super) engine: EngineSettings,
 }
 
-impl EngineSettings {
-    fn apply<S, C, F>(self, engine: Engine<S, C, F>) -> Engine<S, C, F>
-    where
-        S: Source,
-        C: Consumer<S::Payload>,
-        F: Fn() -> C + Clone + Send + 'static,
-    {
-        let engine = engine
-            .placement(self.placement)
-            .concurrency(self.concurrency)
-            .handler_deadline(self.handler_timeout)
-            .drain_deadline(self.drain_deadline);
-        if self.take_signals {
-            engine.take_signals()
-        } else {
-            engine
+/// What workers are made of, as far as it is set.
+pub(super) struct WorkerParts {
+    handlers: Box<dyn HandlerFactory>,
+    on_error: Option<ErrorHook>,
+    max_ages: MaxAges,
+}
+
+impl WorkerParts {
+    pub(super) fn complete(self, api: &Api, backing: &Backing) -> WorkerFactory {
+        WorkerFactory {
+            handlers: self.handlers,
+            api: api.clone(),
+            on_error: self.on_error,
+            max_ages: self.max_ages,
+            backing: backing.clone(),
         }
     }
+}
+
+/// Starts a bot on a thread of its own with an actix system of its own. The thread ends when the bot has stopped.
+pub(super) fn on_own_thread<T, F, Fut>(begin: F) -> Result<(BotHandle, T), Error>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(BotHandle, T), Error>>,
+{
+    let (give, take) = mpsc::sync_channel(1);
+    let body = move || {
+        actix_rt::System::new().block_on(async move {
+            let started = begin().await;
+            let handle = started.as_ref().ok().map(|(handle, _)| handle.clone());
+            // Whoever spawned us waits for this; if it is gone, the bot is of use all the same.
+            let _ = give.send(started);
+            if let Some(handle) = handle {
+                // The report reaches every handle by itself.
+                let _ = handle.wait().await;
+            }
+        });
+    };
+    thread::Builder::new()
+        .name("actogram".to_owned())
+        .spawn(body)
+        .map_err(Error::Thread)?;
+    take.recv()
+        .map_err(|_ended| Error::Thread(io::Error::other("the thread ended while it started the bot")))?
 }
 
 fn check(polling: &PollingSettings) -> Result<(), ConfigError> {

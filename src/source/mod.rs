@@ -4,8 +4,9 @@ mod polling;
 mod offset;
 mod watchdog;
 mod monitor;
+mod error;
 
-pub use self::{monitor::PollingCounts, polling::PollingError};
+pub use self::{error::PollingError, monitor::PollingCounts};
 pub(crate) use self::{
     monitor::PollingMonitor,
     polling::{PollingSettings, PollingSource},
