@@ -8,9 +8,14 @@ mod webhook_poster;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
-use actogram::{Bot, BotHandle, Context, Webhook, WebhookCounts, WebhookRoute};
+use actogram::{Bot, BotHandle, Context, Webhook, WebhookCounts};
 use support::{Log, Stage, sharing, until_blocking};
-use webhook_poster::{Answer, Host, SECRET, Wire, post, request, text_update, wait_blocking};
+use webhook_poster::{
+    SECRET,
+    host::{Host, mounting, wait_blocking},
+    text_update,
+    wire::{Answer, Wire, post, request},
+};
 
 type Handled = Log<(i64, String)>;
 
@@ -32,12 +37,6 @@ fn noting(bot: Bot, handled: &Handled) -> Bot {
             handled.add((update.id(), update.kind_name().to_owned()));
         },
     ))
-}
-
-fn mounting(route: WebhookRoute) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
-    move |config| {
-        config.service(route.clone());
-    }
 }
 
 impl Scene {

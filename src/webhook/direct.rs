@@ -233,3 +233,6 @@ impl Drop for PostedSource {
         self.intake.lock().abandon();
     }
 }
+
+#[cfg(test)]
+mod tests;

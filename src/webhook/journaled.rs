@@ -175,3 +175,6 @@ impl<Q> Drop for GrantingSource<Q> {
         self.grants.open.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-mod host;
-mod wire;
+pub(crate) mod host;
+pub(crate) mod wire;
 
 use std::{
     collections::VecDeque,
@@ -13,15 +13,12 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::json;
 
-pub(crate) use self::{
-    host::{Host, wait_blocking},
-    wire::{Answer, Wire, post, request},
-};
+use self::wire::{Answer, Wire, post};
 
 /// The secret of every webhook in these tests.
 pub(crate) const SECRET: &str = "0123456789abcdef-secret";
@@ -59,12 +56,11 @@ pub(crate) struct Poster {
 struct Shared {
     address: SocketAddr,
     path: String,
-    start: Instant,
     chats: Mutex<VecDeque<VecDeque<Letter>>>,
     acknowledged: Mutex<Vec<(i64, u128)>>,
     left: AtomicUsize,
     repeats: AtomicUsize,
-    stop: AtomicBool,
+    finishing: AtomicBool,
 }
 
 impl Poster {
@@ -80,12 +76,11 @@ impl Poster {
         let shared = Arc::new(Shared {
             address,
             path: path.to_owned(),
-            start: Instant::now(),
             chats: Mutex::new(chats.into_iter().map(|(_, queue)| queue).collect()),
             acknowledged: Mutex::new(Vec::new()),
             left: AtomicUsize::new(letters.len()),
             repeats: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
+            finishing: AtomicBool::new(false),
         });
         let threads = (0..connections)
             .map(|_| {
@@ -106,24 +101,31 @@ impl Poster {
         self.shared.repeats.load(Ordering::SeqCst)
     }
 
-    /// Returns which updates were acknowledged, and when, in nanoseconds since the start.
+    /// Returns which updates were acknowledged, and when, in nanoseconds since the Unix epoch.
     pub(crate) fn acknowledged(&self) -> Vec<(i64, u128)> {
         self.shared.acknowledged.lock().unwrap().clone()
     }
 
-    /// Ends without posting the rest.
-    pub(crate) fn stop(mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
+    /// Ends when what each chat posts at the moment is acknowledged, without posting the rest; returns as
+    /// [`acknowledged`](Self::acknowledged).
+    pub(crate) fn finish(self) -> Vec<(i64, u128)> {
+        self.shared.finishing.store(true, Ordering::SeqCst);
+        self.join()
+    }
+
+    /// Ends when everything is acknowledged.
+    pub(crate) fn join(mut self) -> Vec<(i64, u128)> {
         for thread in self.threads.drain(..) {
             thread.join().unwrap();
         }
+        self.acknowledged()
     }
 }
 
 impl Shared {
     fn work(&self) {
         let mut wire = None;
-        while self.left.load(Ordering::SeqCst) > 0 && !self.stop.load(Ordering::SeqCst) {
+        while self.left.load(Ordering::SeqCst) > 0 {
             let Some(mut chat) = self.chats.lock().unwrap().pop_front() else {
                 // Others have the rest in their hands.
                 thread::sleep(Duration::from_millis(1));
@@ -131,9 +133,14 @@ impl Shared {
             };
             if self.deliver(&mut wire, &chat[0]) {
                 let letter = chat.pop_front().unwrap();
-                let at = self.start.elapsed().as_nanos();
-                self.acknowledged.lock().unwrap().push((letter.id, at));
-                self.left.fetch_sub(1, Ordering::SeqCst);
+                let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+                self.acknowledged.lock().unwrap().push((letter.id, at.as_nanos()));
+                let dropped = if self.finishing.load(Ordering::SeqCst) {
+                    std::mem::take(&mut chat).len()
+                } else {
+                    0
+                };
+                self.left.fetch_sub(1 + dropped, Ordering::SeqCst);
             } else {
                 self.repeats.fetch_add(1, Ordering::SeqCst);
                 wire = None;
