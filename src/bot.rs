@@ -255,7 +255,7 @@ impl Bot {
     }
 
     /// Sets which kinds of updates the server keeps for this bot. It is sent until one call has succeeded; the server
-    /// remembers it, also for later runs. Default: what the server remembers, at first every kind except
+    /// remembers it, also for later runs. With a webhook it is sent when that is registered. Default: what the server remembers, at first every kind except
     /// `chat_member`, `message_reaction` and `message_reaction_count`
     /// (<https://core.telegram.org/bots/api#getupdates>).
     pub fn allowed_updates(mut self, kinds: impl IntoIterator<Item = UpdateKind>) -> Self {

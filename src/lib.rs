@@ -30,6 +30,8 @@
 //!                                                                  worker threads ──▶ your handler ──▶ Api ──▶ Telegram
 //! ```
 //!
+//! With the cargo feature `webhook` the server posts updates instead (`Bot::start_webhook`, `Bot::run_webhook`).
+//!
 //! # What is guaranteed
 //!
 //! - **No update is lost** that the server handed over: not by errors, panics, deadlines, `kill -9`, power cuts or

@@ -203,6 +203,33 @@ fn what_is_abandoned_at_the_deadline_is_left_to_the_server() {
     host.stop();
 }
 
+/// The host keeps its route and forgets the handle.
+#[test]
+fn a_stopped_bot_lets_go_of_its_journal_although_its_route_lives() {
+    on_actix(async {
+        let (stage, handled) = (Stage::lenient(), Log::new());
+        let folder = tempfile::tempdir().unwrap();
+        let bot = || noting(stage.actogram(), &handled, &open_gate()).journal(folder.path().join("bot.db"));
+        let (first, _route) = bot().start_webhook(Webhook::new(SECRET)).await.unwrap();
+
+        first.request_shutdown();
+        drop(first);
+
+        let started = std::time::Instant::now();
+        let second = loop {
+            match bot().start().await {
+                Ok(second) => break second,
+                Err(_in_use) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+            assert!(
+                started.elapsed() < support::PATIENCE,
+                "the journal is not released"
+            );
+        };
+        assert!(second.shutdown().await.unwrap().is_clean());
+    });
+}
+
 /// As in the documentation: bot and server in the actix system of the host, both stopped by it.
 #[test]
 fn bot_and_server_live_in_one_actix_system() {

@@ -7,7 +7,9 @@ mod webhook_poster;
 
 use std::{sync::Arc, thread, time::Duration};
 
-use actogram::{Bot, BotHandle, Context, DeadUpdate, HandlerError, HandlerResult, RetryPolicy, Webhook};
+use actogram::{
+    Bot, BotHandle, Context, DeadUpdate, HandlerError, HandlerResult, Lane, RetryPolicy, Webhook,
+};
 use support::{Gate, Log, Stage, collecting, sharing, until_blocking};
 use webhook_poster::{
     Letter, Poster, SECRET,
@@ -144,6 +146,29 @@ fn updates_of_one_chat_are_handled_one_after_the_other_whatever_the_server_does(
         (200, 200)
     );
     assert_eq!(scene.begun.all(), [1, 2]);
+    scene.end();
+}
+
+#[test]
+fn lanes_are_chosen_as_with_polling() {
+    let scene = Scene::new(
+        |webhook| webhook,
+        |bot| {
+            bot.lane_by(|_| Lane::new("all in one"))
+                .bypass(|update| update.id() == 3)
+        },
+    );
+
+    let first = scene.post(1, 7);
+    scene.until_begun(1);
+    let (second, bypassing) = (scene.post(2, 8), scene.post(3, 9));
+    scene.until_begun(2);
+    assert_eq!(scene.begun.all(), [1, 3], "the second waits, the third passes by");
+    scene.gate.open();
+
+    for request in [first, second, bypassing] {
+        assert_eq!(request.join().unwrap().status, 200);
+    }
     scene.end();
 }
 

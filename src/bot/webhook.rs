@@ -172,7 +172,14 @@ impl Bot {
         tracing::info!(bot_id = api.bot_id(), "started with a webhook");
         let (route, registration) =
             webhook.open(intake, polling.lanes, polling.allowed_updates, monitor.clone());
-        let handle = BotHandle::new(engine, api, PollingMonitor::default(), backing).with_webhook(monitor);
+        let handle =
+            BotHandle::new(engine, api, PollingMonitor::default(), backing.clone()).with_webhook(monitor);
+        let stopped = handle.clone();
+        actix_rt::spawn(async move {
+            stopped.stopped().await;
+            // The route lives as long as its host, and must not hold on to the journal.
+            backing.close().await;
+        });
         Ok((handle, route, registration))
     }
 }

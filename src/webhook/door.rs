@@ -19,6 +19,9 @@ use crate::{lane_choice::LaneChoice, update::Update};
 /// The header with the secret; see <https://core.telegram.org/bots/api#setwebhook>.
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 
+/// Room for a body that is made before any of it has arrived; what is declared may never come.
+const USUAL_BODY: usize = 16 << 10;
+
 /// Where updates go.
 #[derive(Debug)]
 pub(crate) enum Intake {
@@ -98,7 +101,8 @@ impl Door {
         if declared.is_some_and(|length| length > self.body_limit as u64) {
             return Err(Refusal::TooLarge);
         }
-        let mut bytes = Vec::new();
+        let usual = declared.and_then(|length| usize::try_from(length).ok());
+        let mut bytes = Vec::with_capacity(usual.unwrap_or_default().min(USUAL_BODY));
         let read = async {
             while let Some(chunk) = body.next().await {
                 let chunk = chunk.map_err(|_cut_off| Refusal::CutOff)?;

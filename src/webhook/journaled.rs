@@ -121,21 +121,30 @@ impl<Q: Queue> JournalIntake<Q> {
             Err(_elapsed) => return Err(Refusal::Full),
         }
         let used = Used(Arc::clone(&self.grants));
-        let (queue, monitor) = (self.queue.clone(), self.monitor.clone());
+        let Self {
+            queue,
+            grants,
+            monitor,
+        } = self.clone();
         // A task of its own: a client that hangs up takes neither the grant nor the count along.
         let push = actix_rt::spawn(async move {
             let pushed = queue.push(vec![(lane, update)]).await;
             drop(used);
-            match &pushed {
+            match pushed {
                 Ok(Pushed { duplicates: 0, .. }) => monitor.accepted(),
                 Ok(_) => monitor.duplicate(),
-                Err(error) => tracing::error!(%error, "update was not kept, the server sends it again"),
+                // It was closed in the meantime.
+                Err(_) if !grants.open.load(Ordering::SeqCst) => return Err(Refusal::Closed),
+                Err(error) => {
+                    tracing::error!(%error, "update was not kept, the server sends it again");
+                    return Err(Refusal::Failed);
+                }
             }
-            pushed
+            Ok(())
         });
         match timeout(COMMIT_PATIENCE, push).await {
-            Ok(Ok(Ok(_pushed))) => Ok(()),
-            Ok(Ok(Err(_)) | Err(_)) => Err(Refusal::Failed),
+            Ok(Ok(result)) => result,
+            Ok(Err(_panicked)) => Err(Refusal::Failed),
             Err(_elapsed) => Err(Refusal::Full),
         }
     }

@@ -125,6 +125,11 @@ impl Registration {
                 api.call_form("setWebhook", form, None).await?
             }
         };
+        if before.url.is_empty() {
+            tracing::info!(
+                "no webhook was set before, a process that polls for this bot gets nothing from now on"
+            );
+        }
         // Not the addresses: people put secrets into them.
         tracing::info!(
             was_set = !before.url.is_empty(),

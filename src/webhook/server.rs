@@ -39,15 +39,18 @@ impl Listening {
         files: Option<&TlsFiles>,
     ) -> Result<Self, WebhookError> {
         let tls = files.map(tls::load).transpose()?;
-        let addresses: Vec<_> = addresses
-            .to_socket_addrs()
-            .map_err(WebhookError::Listen)?
-            .collect();
-        let listeners = addresses
-            .into_iter()
-            .map(TcpListener::bind)
-            .collect::<io::Result<Vec<_>>>()
-            .map_err(WebhookError::Listen)?;
+        let mut listeners = Vec::new();
+        let mut failure = io::Error::other("it names no address");
+        for address in addresses.to_socket_addrs().map_err(WebhookError::Listen)? {
+            match TcpListener::bind(address) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) => failure = error,
+            }
+        }
+        // A name may have an address of a protocol that this machine does not speak; one that works is enough.
+        if listeners.is_empty() {
+            return Err(WebhookError::Listen(failure));
+        }
         Ok(Self { listeners, tls })
     }
 

@@ -10,7 +10,7 @@ use actix_rt::task::JoinHandle;
 use tokio::{sync::oneshot, task::yield_now, time::Instant};
 
 use super::*;
-use crate::queue::{Leased, QueueError, Settlement};
+use crate::queue::{Journal, JournalSettings, Leased, QueueError, Settlement, Verdict};
 
 type Commit = oneshot::Sender<Result<Pushed, QueueError>>;
 
@@ -326,6 +326,22 @@ fn a_journal_that_failed_acknowledges_nothing() {
 }
 
 #[test]
+fn a_journal_that_was_closed_meanwhile_has_not_failed() {
+    virtual_time(async {
+        let scene = Scene::new(Scripted::with_room(1));
+        let taken = scene.take(1);
+        scene.until_waiting(1).await;
+
+        scene.source.set_open(false);
+        scene.queue.commit(&Err(QueueError {
+            reason: "it is closed".to_owned(),
+        }));
+
+        assert_eq!(taken.await.unwrap(), Err(Refusal::Closed));
+    });
+}
+
+#[test]
 fn a_closed_intake_refuses_at_once_and_finishes_what_it_has_begun() {
     virtual_time(async {
         let scene = Scene::new(Scripted::with_room(10));
@@ -339,4 +355,39 @@ fn a_closed_intake_refuses_at_once_and_finishes_what_it_has_begun() {
         assert_eq!(begun.await.unwrap(), Ok(()));
         assert_eq!(scene.queue.lock().pushed, [1]);
     });
+}
+
+/// In real time, against a real journal.
+#[actix_rt::test]
+async fn a_full_journal_refuses_until_something_was_handled() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = JournalSettings {
+        rows: 2,
+        ..JournalSettings::default()
+    };
+    let journal = Journal::open(&folder.path().join("journal.db"), 42, settings)
+        .await
+        .unwrap();
+    let intake = JournalIntake::new(journal.clone(), WebhookMonitor::default());
+    let source = intake.source();
+    let running = actix_rt::spawn(async move { source.next_batch(Credit(1)).await.map(drop) });
+    let take = |id: i64| {
+        let update = Update::from_json(&format!(r#"{{"update_id":{id}}}"#)).unwrap();
+        intake.take(update.lane().clone(), update)
+    };
+
+    assert_eq!((take(1).await, take(2).await), (Ok(()), Ok(())));
+    assert_eq!(take(3).await, Err(Refusal::Full));
+    let leased = journal.lease(1).await.unwrap();
+    journal.settle(vec![Settlement {
+        ticket: leased[0].ticket,
+        verdict: Verdict::Finished,
+    }]);
+
+    assert_eq!(take(3).await, Ok(()));
+    journal.close().await;
+    assert!(
+        running.await.unwrap().is_err(),
+        "a closed journal ends the source"
+    );
 }
