@@ -10,7 +10,7 @@ use std::{
     env,
     error::Error,
     fs,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Seek, Write},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     rc::Rc,
@@ -48,8 +48,10 @@ fn main() -> Fallible<()> {
 async fn compare() -> Fallible<()> {
     let updates: usize = env::var("ACTOGRAM_BENCH_UPDATES").map_or(Ok(10_000), |text| text.parse())?;
     let folder = tempfile::tempdir()?;
-    let fsync = Times::of(fsyncs(folder.path())?);
-    println!("fsync of an appended page: {fsync}");
+    let (appended, overwritten) = fsyncs(folder.path())?;
+    println!(
+        "fsync of a page: appended {appended}; overwritten, as mostly in a journal in use, {overwritten}"
+    );
     println!("{updates} updates of {BYTES} bytes in {CHATS} chats, from the request to its 200:");
     for round in 1..=ROUNDS {
         for connections in [1, 10, 100] {
@@ -193,17 +195,20 @@ fn cpu_time() -> Fallible<Duration> {
     Ok(Duration::from_millis((ticks()? + ticks()?) * 1000 / TICKS))
 }
 
-/// Returns how long fsyncs after an append take, in milliseconds.
-fn fsyncs(folder: &Path) -> Fallible<Vec<f64>> {
+/// Returns how long fsyncs take, of a file that grows and of one that does not.
+fn fsyncs(folder: &Path) -> Fallible<(Times, Times)> {
     let mut file = fs::File::create(folder.join("fsync"))?;
-    let mut took = Vec::new();
-    for _ in 0..500 {
-        let start = Instant::now();
-        file.write_all(&[7; 4096])?;
-        file.sync_data()?;
-        took.push(start.elapsed().as_secs_f64() * 1e3);
+    let (mut appended, mut overwritten) = (Vec::new(), Vec::new());
+    for took in [&mut appended, &mut overwritten] {
+        file.rewind()?;
+        for _ in 0..500 {
+            let start = Instant::now();
+            file.write_all(&[7; 4096])?;
+            file.sync_data()?;
+            took.push(start.elapsed().as_secs_f64() * 1e3);
+        }
     }
-    Ok(took)
+    Ok((Times::of(appended), Times::of(overwritten)))
 }
 
 /// How long something took, in milliseconds.
