@@ -5,12 +5,17 @@ use actogram_actors::Seq;
 #[cfg(feature = "journal")]
 use crate::queue::{InHand, Journal};
 use crate::source::PollingMonitor;
+#[cfg(feature = "webhook")]
+use crate::webhook::DirectIntake;
 
 /// Where updates are kept until they are handled; cloning shares it.
 #[derive(Debug, Clone)]
 pub(crate) enum Backing {
     /// At the Bot API server.
     Server(PollingMonitor),
+    /// At the Bot API server, which posts them.
+    #[cfg(feature = "webhook")]
+    Poster(DirectIntake),
     /// In a journal.
     #[cfg(feature = "journal")]
     Journal { journal: Journal, in_hand: InHand },
@@ -21,6 +26,8 @@ impl Backing {
     pub(crate) fn update_id(&self, seq: Seq) -> Option<i64> {
         match self {
             Self::Server(monitor) => monitor.update_id(seq),
+            #[cfg(feature = "webhook")]
+            Self::Poster(intake) => intake.update_id(seq),
             #[cfg(feature = "journal")]
             Self::Journal { in_hand, .. } => in_hand.update_id(seq),
         }
@@ -35,6 +42,8 @@ impl Backing {
     pub(crate) fn crashes(&self, seq: Seq) -> u32 {
         match self {
             Self::Server(_) => 0,
+            #[cfg(feature = "webhook")]
+            Self::Poster(_) => 0,
             #[cfg(feature = "journal")]
             Self::Journal { in_hand, .. } => in_hand.crashes(seq),
         }
@@ -48,6 +57,8 @@ impl Backing {
     async fn acknowledge(&self, seq: Seq) -> Result<(), AckError> {
         match self {
             Self::Server(_) => Err(AckError::NoJournal),
+            #[cfg(feature = "webhook")]
+            Self::Poster(_) => Err(AckError::NoJournal),
             #[cfg(feature = "journal")]
             Self::Journal { journal, in_hand } => {
                 let ticket = in_hand.ticket(seq).ok_or(AckError::Ended)?;
@@ -64,6 +75,8 @@ impl Backing {
     pub(crate) fn journal(&self) -> Option<&Journal> {
         match self {
             Self::Server(_) => None,
+            #[cfg(feature = "webhook")]
+            Self::Poster(_) => None,
             Self::Journal { journal, .. } => Some(journal),
         }
     }
@@ -72,6 +85,8 @@ impl Backing {
     pub(crate) async fn close(&self) {
         match self {
             Self::Server(_) => {}
+            #[cfg(feature = "webhook")]
+            Self::Poster(_) => {}
             #[cfg(feature = "journal")]
             Self::Journal { journal, .. } => journal.close().await,
         }

@@ -3,13 +3,18 @@
 mod commands;
 mod environment;
 mod keeping;
+mod engine;
 mod start;
+#[cfg(feature = "webhook")]
+mod webhook;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
 use actix::Recipient;
 use actogram_actors::{Backoff, Lane, Placement, RetryPolicy};
 
+#[cfg(feature = "webhook")]
+pub(crate) use self::environment::variable;
 use self::keeping::JournalSetting;
 #[cfg(feature = "journal")]
 use crate::journal_config::JournalConfig;
@@ -251,7 +256,7 @@ impl Bot {
     /// Lets updates pass their chat's queue, for instance a `/stop` that is to end what the chat is busy with. They are
     /// handled at once, whatever else of the chat runs or waits, and in no order among themselves.
     pub fn bypass(mut self, passes: impl Fn(&Update) -> bool + Send + Sync + 'static) -> Self {
-        self.polling.bypass = Some(std::sync::Arc::new(passes));
+        self.polling.lanes.bypass = Some(std::sync::Arc::new(passes));
         self
     }
 
@@ -270,12 +275,13 @@ impl Bot {
     /// not touched: a function that names them after the chat has to treat both ids as one itself
     /// ([`Update::moves_lane`]).
     pub fn lane_by(mut self, choose: impl Fn(&Update) -> Lane + Send + Sync + 'static) -> Self {
-        self.polling.lane_by = Some(std::sync::Arc::new(choose));
+        self.polling.lanes.lane_by = Some(std::sync::Arc::new(choose));
         self
     }
 
     /// Sets which kinds of updates the server keeps for this bot. It is sent until one call has succeeded; the server
-    /// remembers it, also for later runs; what it has not kept it cannot deliver later.
+    /// remembers it, also for later runs; what it has not kept it cannot deliver later. With a webhook it is sent when that
+    /// is registered.
     ///
     /// Default for a [`Router`](crate::Router): the kinds that its routes take, as [`Interests`](crate::Interests) describes
     /// them. Default for other handlers: what the server remembers, at first every kind except `chat_member`,
@@ -307,6 +313,16 @@ impl Bot {
     /// seconds.
     pub fn poll_timeout(mut self, timeout: Duration) -> Self {
         self.polling.poll_timeout = timeout;
+        self
+    }
+
+    /// Deletes the webhook of this bot before the first poll, which is refused as long as one is set. What the server
+    /// keeps stays there and is polled. The call is repeated until it has succeeded once; a webhook that is set later is
+    /// left alone. Default: a webhook is left alone, and polling waits until it is gone.
+    ///
+    /// Without effect for a bot that is started with a webhook.
+    pub fn delete_webhook_at_start(mut self) -> Self {
+        self.polling.delete_webhook = true;
         self
     }
 

@@ -4,6 +4,8 @@ use std::{error::Error as StdError, fmt, io};
 
 use actogram_actors::EngineError;
 
+#[cfg(feature = "webhook")]
+use crate::webhook::{SecretError, WebhookError};
 use crate::{
     api::{ServerError, TokenError},
     report::BotReport,
@@ -25,6 +27,9 @@ pub enum Error {
     Journal(Box<dyn StdError + Send + Sync>),
     /// The bot keeps its updates at the Bot API server, so it has no dead letters and no journal to ask.
     NoJournal,
+    /// The webhook could not be started, or ended by itself; the bot was stopped.
+    #[cfg(feature = "webhook")]
+    Webhook(WebhookError),
     /// Updates can no longer be had, so the bot has drained and stopped. The report tells what came of the rest.
     PollingFailed {
         /// What the server said, and what to do.
@@ -74,6 +79,23 @@ pub enum ConfigError {
         /// Path of the journal.
         path: std::path::PathBuf,
     },
+    /// There is no secret for the webhook.
+    #[cfg(feature = "webhook")]
+    #[error("no webhook secret: make one up (`openssl rand -hex 16`) and set {variable} to it")]
+    MissingWebhookSecret {
+        /// Environment variable that is not set.
+        variable: &'static str,
+    },
+    /// The secret of the webhook is of no use.
+    #[cfg(feature = "webhook")]
+    #[error("bad webhook secret{}", variable.map(|name| format!(" in {name}")).unwrap_or_default())]
+    WebhookSecret {
+        /// Environment variable it came from.
+        variable: Option<&'static str>,
+        /// What is wrong with it.
+        #[source]
+        source: SecretError,
+    },
     /// A setting is out of its bounds.
     #[error("{setting} must be {bound}")]
     Setting {
@@ -93,6 +115,8 @@ impl fmt::Display for Error {
             Self::NoJournal => f.write_str(
                 "this bot has no journal: call `.journal(path)`, or set ACTOGRAM_JOURNAL to a path",
             ),
+            #[cfg(feature = "webhook")]
+            Self::Webhook(error) => error.fmt(f),
             Self::Thread(_) => f.write_str("the thread of the bot could not be started"),
             Self::PollingFailed { reason, .. } => f.write_str(reason),
         }
@@ -117,6 +141,8 @@ impl StdError for Error {
             Self::Config(error) => error.source(),
             Self::Engine(error) => error.source(),
             Self::Journal(error) => error.source(),
+            #[cfg(feature = "webhook")]
+            Self::Webhook(error) => error.source(),
             Self::Thread(error) => Some(error),
             Self::NoJournal | Self::PollingFailed { .. } => None,
         }
@@ -132,5 +158,12 @@ impl From<ConfigError> for Error {
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
         Self::Engine(error)
+    }
+}
+
+#[cfg(feature = "webhook")]
+impl From<WebhookError> for Error {
+    fn from(error: WebhookError) -> Self {
+        Self::Webhook(error)
     }
 }

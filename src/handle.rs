@@ -4,6 +4,8 @@ use std::{fmt, future::Future, sync::Arc};
 
 use actogram_actors::{EngineError, EngineHandle, ShutdownReport, Snapshot, StopReason};
 
+#[cfg(feature = "webhook")]
+use crate::webhook::{WebhookCounts, WebhookMonitor};
 use crate::{
     api::Api,
     backing::Backing,
@@ -30,6 +32,8 @@ pub struct BotHandle {
     monitor: PollingMonitor,
     backing: Backing,
     bot: Arc<BotFacts>,
+    #[cfg(feature = "webhook")]
+    webhook: Option<WebhookMonitor>,
 }
 
 /// How things stand, at one moment.
@@ -42,6 +46,9 @@ pub struct BotSnapshot {
     pub polling: PollingCounts,
     /// Updates that no route of a [`Router`](crate::Router) took. They count as done.
     pub unrouted: u64,
+    /// How the webhook goes, for a bot that was started with one.
+    #[cfg(feature = "webhook")]
+    pub webhook: Option<WebhookCounts>,
 }
 
 impl fmt::Debug for BotHandle {
@@ -66,7 +73,22 @@ impl BotHandle {
             monitor,
             backing,
             bot,
+            #[cfg(feature = "webhook")]
+            webhook: None,
         }
+    }
+
+    #[cfg(feature = "webhook")]
+    pub(crate) fn with_webhook(mut self, monitor: WebhookMonitor) -> Self {
+        self.webhook = Some(monitor);
+        self
+    }
+
+    /// Waits until the bot has stopped, however it did.
+    #[cfg(feature = "webhook")]
+    pub(crate) async fn stopped(&self) {
+        // An engine that is gone has stopped too.
+        let _ = self.engine.wait().await;
     }
 
     /// Returns the handle for calls to the Bot API. It works until the thread that runs the bot ends.
@@ -74,7 +96,7 @@ impl BotHandle {
         &self.api
     }
 
-    /// Asks the bot to stop and returns at once: polling ends, what was fetched is drained until the deadline, the
+    /// Asks the bot to stop and returns at once: polling ends (a webhook answers `503` from then on), what was fetched is drained until the deadline, the
     /// offset is committed. Asking twice changes nothing. This is the call for a handler that wants to stop its own
     /// bot.
     pub fn request_shutdown(&self) {
@@ -130,7 +152,8 @@ impl BotHandle {
         }
     }
 
-    /// Stops polling until [`resume`](Self::resume); what was fetched goes on and is confirmed.
+    /// Stops polling until [`resume`](Self::resume); what was fetched goes on and is confirmed. A webhook answers `503`
+    /// meanwhile, so that the server keeps its updates.
     ///
     /// # Errors
     ///
@@ -139,7 +162,7 @@ impl BotHandle {
         Ok(self.engine.pause().await?)
     }
 
-    /// Polls again after [`pause`](Self::pause).
+    /// Polls again, or lets the webhook in, after [`pause`](Self::pause).
     ///
     /// # Errors
     ///
@@ -158,6 +181,8 @@ impl BotHandle {
             engine: self.engine.snapshot().await?,
             polling: self.monitor.counts(),
             unrouted: self.bot.unrouted(),
+            #[cfg(feature = "webhook")]
+            webhook: self.webhook.as_ref().map(WebhookMonitor::counts),
         })
     }
 }

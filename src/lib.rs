@@ -31,6 +31,8 @@
 //!                                                                  worker threads ──▶ your handler ──▶ Api ──▶ Telegram
 //! ```
 //!
+//! With the cargo feature `webhook` the server posts updates instead (`Bot::start_webhook`, `Bot::run_webhook`).
+//!
 //! # What is guaranteed
 //!
 //! - **No update is lost** that the server handed over: not by errors, panics, deadlines, `kill -9`, power cuts or
@@ -58,8 +60,11 @@ mod source;
 mod journal_config;
 #[cfg(feature = "journal")]
 mod queue;
+#[cfg(feature = "webhook")]
+mod webhook;
 mod backing;
 mod lane;
+mod lane_choice;
 mod nesting;
 mod staleness;
 mod worker;
@@ -104,6 +109,10 @@ pub use actogram_actors::{
 };
 pub use frankenstein;
 
+#[cfg(feature = "webhook")]
+pub use self::webhook::{
+    SecretError, Webhook, WebhookCounts, WebhookError, WebhookRefusals, WebhookRegistration, WebhookRoute,
+};
 pub use self::{
     backing::AckError,
     bot::{Bot, Delivery},

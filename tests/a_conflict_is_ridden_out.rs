@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use actogram::{Bot, Context};
+use actogram_simulator::Fault;
 use serde_json::json;
 use support::{Log, Stage, on_actix, sharing, until_snapshot};
 
@@ -76,7 +77,10 @@ fn a_webhook_that_is_set_for_a_while_stops_nothing_for_good() {
         })
         .await;
         let visible = snapshot.engine.polling.last_error.unwrap();
-        assert!(visible.contains("webhook"), "{visible}");
+        assert!(
+            visible.contains("delete_webhook_at_start") && visible.contains("run_webhook"),
+            "it says what to do: {visible}"
+        );
         assert_eq!(stage.bot.pending().len(), 1, "a refused poll brings nothing");
         assert_eq!(stage.call("deleteWebhook", &json!({})).await, 200);
         stage
@@ -117,5 +121,32 @@ fn a_webhook_from_before_the_start_is_waited_out() {
 
         assert!(bot.shutdown().await.unwrap().is_clean());
         assert_eq!(handled.all(), [issued]);
+    });
+}
+
+#[test]
+fn a_webhook_is_deleted_before_the_first_poll_when_that_was_asked_for() {
+    on_actix(async {
+        let stage = Stage::lenient();
+        let (ann, handled) = (stage.bot.user("Ann"), Log::new());
+        let webhook = json!({"url": "https://example.org/hook"});
+        assert_eq!(stage.call("setWebhook", &webhook).await, 200);
+        let issued = ann.say("while the webhook was set");
+        stage
+            .bot
+            .fault(Fault::DropBeforeProcessing.on("deleteWebhook").times(2));
+
+        let bot = noting(&stage, &handled)
+            .delete_webhook_at_start()
+            .start()
+            .await
+            .unwrap();
+        stage
+            .until("it is confirmed", |view| view.pending_count() == 0)
+            .await;
+
+        assert_eq!(bot.snapshot().await.unwrap().polling.conflicts, 0);
+        assert!(bot.shutdown().await.unwrap().is_clean());
+        assert_eq!(handled.all(), [issued], "nothing was dropped");
     });
 }

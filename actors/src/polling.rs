@@ -266,12 +266,17 @@ impl<S: Source> PollingTask<S> {
         }
     }
 
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.fetch = None;
+        self.source.set_open(false);
+    }
+
     fn end_by_itself(&mut self, end: PollingEnded) {
         if self.stopped {
             return;
         }
-        self.stopped = true;
-        self.fetch = None;
+        self.stop();
         match self.end_watcher.take() {
             // A watcher that is gone leaves nobody to tell.
             Some(watcher) => drop(watcher.send(end)),
@@ -283,8 +288,7 @@ impl<S: Source> PollingTask<S> {
         // Whoever stopped waiting for an answer does not need it: replies are sent without looking back.
         match order {
             Command::Stop(reply) => {
-                self.stopped = true;
-                self.fetch = None;
+                self.stop();
                 if let Some(watcher) = self.end_watcher.take() {
                     let _ = watcher.send(PollingEnded::Stopped);
                 }
@@ -292,6 +296,7 @@ impl<S: Source> PollingTask<S> {
             }
             Command::SetPaused { paused, reply } => {
                 self.state.paused = paused;
+                self.source.set_open(!paused && !self.stopped);
                 if paused && self.fetch.take().is_some() {
                     // The cancelled fetch may not have told what it was to tell.
                     self.untold = true;
@@ -316,8 +321,7 @@ impl<S: Source> PollingTask<S> {
 
     /// Waits for the receipts still owed and commits, both until the deadline.
     async fn last_commit(&mut self, deadline: Instant) -> Result<Option<Offset>, SourceError> {
-        self.stopped = true;
-        self.fetch = None;
+        self.stop();
         while let Ok(Some(receipt)) = timeout_at(deadline, self.receipts.next()).await {
             self.take_receipt(receipt);
         }

@@ -38,6 +38,15 @@ pub trait Source: 'static {
     /// Takes note of deliveries that ended.
     fn record(&self, progress: Progress);
 
+    /// Is told whether fetching goes on: `false` when it is paused or ends, `true` when it is resumed; it begins open. A
+    /// source that is fed from outside turns away what arrives while it is not. Whoever paused or stopped the engine hears
+    /// of it afterwards.
+    ///
+    /// Does nothing by default.
+    fn set_open(&self, open: bool) {
+        let _ = open;
+    }
+
     /// Tells the other side what is recorded, where it is not told already, and returns the offset that is in
     /// force then (`None` when the source has no such notion or nothing was ever finished).
     ///

@@ -252,10 +252,12 @@ impl<T: Payload> Supervisor<T> {
             Stage::Working => self.backlog.credit(),
             Stage::Draining { .. } | Stage::Drained(_) => Credit::NONE,
         };
-        let idle = self.backlog.is_empty();
-        let due = self.asking.as_ref().is_some_and(|asking| {
-            let worth_telling = !asking.only_asked || self.backlog.has_news() || idle;
-            matches!(self.stage, Stage::Drained(_)) || (credit.any() && worth_telling)
+        let (news, idle) = (self.backlog.has_news(), self.backlog.is_empty());
+        let due = self.asking.as_ref().is_some_and(|asking| match self.stage {
+            Stage::Working => credit.any() && (!asking.only_asked || news || idle),
+            // There is no credit to wait for any more, and a drain may be cut short: what ends is told at once.
+            Stage::Draining { .. } => news,
+            Stage::Drained(_) => true,
         });
         if due {
             self.answer_now(credit);

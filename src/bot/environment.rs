@@ -40,7 +40,7 @@ pub(super) fn api() -> Result<ApiConfig, ConfigError> {
 }
 
 /// Returns the value of an environment variable; an empty one counts as not set.
-fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
+pub(crate) fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
     match env::var(name) {
         Ok(value) if value.trim().is_empty() => Ok(None),
         Ok(value) => Ok(Some(value)),

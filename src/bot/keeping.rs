@@ -6,7 +6,6 @@ use super::Delivery;
 use crate::{
     backing::Backing,
     error::{ConfigError, Error},
-    source::PollingMonitor,
 };
 #[cfg(feature = "journal")]
 use crate::{
@@ -45,9 +44,10 @@ pub(super) enum Kept {
 }
 
 impl Kept {
-    pub(super) fn backing(&self, monitor: &PollingMonitor) -> Backing {
+    /// Returns what stands behind the bot; `at_server` is asked when it has no journal.
+    pub(super) fn backing(&self, at_server: impl FnOnce() -> Backing) -> Backing {
         match self {
-            Self::AtServer => Backing::Server(monitor.clone()),
+            Self::AtServer => at_server(),
             #[cfg(feature = "journal")]
             Self::InJournal { journal, in_hand } => Backing::Journal {
                 journal: journal.clone(),
@@ -57,31 +57,36 @@ impl Kept {
     }
 }
 
-/// Opens the journal, when there is to be one.
-pub(super) async fn open(
-    setting: JournalSetting,
-    #[cfg(feature = "journal")] config: &JournalConfig,
-    delivery: Delivery,
-    bot_id: u64,
-) -> Result<Kept, Error> {
-    let JournalSetting::At(path) = setting else {
-        return match delivery {
-            Delivery::AtLeastOnce => Ok(Kept::AtServer),
-            Delivery::AtMostOnce => Err(ConfigError::NoJournal.into()),
-        };
-    };
+/// Whether there is to be a journal, and what it has to know.
+pub(super) struct KeepingSettings {
+    pub(super) journal: JournalSetting,
     #[cfg(feature = "journal")]
-    {
-        let (settings, options) = config.resolve(delivery == Delivery::AtMostOnce)?;
-        let journal = Journal::open_with(&path, bot_id, settings, options).await?;
-        Ok(Kept::InJournal {
-            journal,
-            in_hand: InHand::default(),
-        })
-    }
-    #[cfg(not(feature = "journal"))]
-    {
-        let _ = bot_id;
-        Err(ConfigError::NoJournalFeature { path }.into())
+    pub(super) config: JournalConfig,
+    pub(super) delivery: Delivery,
+}
+
+impl KeepingSettings {
+    /// Opens the journal, when there is to be one.
+    pub(super) async fn open(self, bot_id: u64) -> Result<Kept, Error> {
+        let JournalSetting::At(path) = self.journal else {
+            return match self.delivery {
+                Delivery::AtLeastOnce => Ok(Kept::AtServer),
+                Delivery::AtMostOnce => Err(ConfigError::NoJournal.into()),
+            };
+        };
+        #[cfg(feature = "journal")]
+        {
+            let (settings, options) = self.config.resolve(self.delivery == Delivery::AtMostOnce)?;
+            let journal = Journal::open_with(&path, bot_id, settings, options).await?;
+            Ok(Kept::InJournal {
+                journal,
+                in_hand: InHand::default(),
+            })
+        }
+        #[cfg(not(feature = "journal"))]
+        {
+            let _ = bot_id;
+            Err(ConfigError::NoJournalFeature { path }.into())
+        }
     }
 }

@@ -1,35 +1,32 @@
 //! Starting a bot: its parts are put together here.
 
 use std::{
+    future::Future,
     io,
     sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
-#[cfg(feature = "journal")]
-use actix::Actor;
-#[cfg(feature = "journal")]
-use actogram_actors::RetryPlace;
-use actogram_actors::{Consumer, CreditPolicy, Engine, EngineError, Placement, RetryPolicy, Source};
+use actogram_actors::{CreditPolicy, EngineError, EngineHandle};
 
-#[cfg(feature = "journal")]
-use super::Delivery;
 use super::{
     Bot, commands,
-    keeping::{self, Kept},
+    engine::EngineSettings,
+    keeping::{KeepingSettings, Kept},
 };
-#[cfg(feature = "journal")]
-use crate::queue::{Intake, QueuedSource};
 use crate::{
-    api::{Api, Transport},
+    api::{Api, ApiConfig, Transport},
+    backing::Backing,
     bot_facts::BotFacts,
     error::{ConfigError, Error},
     handle::BotHandle,
+    handler::HandlerFactory,
     report::BotReport,
     router::Interests,
     source::{PollingMonitor, PollingSettings, PollingSource},
-    worker::WorkerFactory,
+    staleness::MaxAges,
+    worker::{ErrorHook, WorkerFactory},
 };
 
 /// Most updates of one batch; see <https://core.telegram.org/bots/api#getupdates>.
@@ -55,8 +52,7 @@ impl Bot {
     /// # Errors
     ///
     /// Returns the first missing or wrong setting, [`EngineError::NoSystem`] outside an actix system (use
-    /// [`spawn`](Self::spawn) there), [`EngineError::FactoryPanicked`] when a handler could not be built (a router with a wrong name of a command, for
-    /// instance). The token
+    /// [`spawn`](Self::spawn) there), [`EngineError::FactoryPanicked`] when a handler could not be built. The token
     /// is not checked with the server.
     pub async fn start(self) -> Result<BotHandle, Error> {
         self.begin(false).await
@@ -71,28 +67,55 @@ impl Bot {
     ///
     /// As [`start`](Self::start), and [`Error::Thread`].
     pub fn spawn(self) -> Result<BotHandle, Error> {
-        let (give, take) = mpsc::sync_channel(1);
-        let body = move || {
-            actix_rt::System::new().block_on(async move {
-                let started = self.begin(false).await;
-                let handle = started.as_ref().ok().cloned();
-                // Whoever spawned us waits for this; if it is gone, the bot is of use all the same.
-                let _ = give.send(started);
-                if let Some(handle) = handle {
-                    // The report reaches every handle by itself.
-                    let _ = handle.wait().await;
-                }
-            });
-        };
-        thread::Builder::new()
-            .name("actogram".to_owned())
-            .spawn(body)
-            .map_err(Error::Thread)?;
-        take.recv()
-            .map_err(|_ended| Error::Thread(io::Error::other("the thread ended while it started the bot")))?
+        let begin = || async { Ok((self.begin(false).await?, ())) };
+        on_own_thread(begin).map(|(handle, ())| handle)
     }
 
     async fn begin(self, take_signals: bool) -> Result<BotHandle, Error> {
+        check(&self.polling)?;
+        let Prepared {
+            config,
+            polling,
+            keeping,
+            workers,
+            engine,
+            publishing,
+        } = self.prepare(take_signals)?;
+        let monitor = PollingMonitor::default();
+        // A client of its own: sending can never starve polling of connections.
+        let source = PollingSource::new(Transport::new(&config), polling, monitor.clone());
+        let kept = keeping.open(config.token.bot_id()).await?;
+        let api = Api::start(config);
+        let backing = kept.backing(|| Backing::Server(monitor.clone()));
+        let bot = Arc::<BotFacts>::default();
+        let workers = workers.complete(&api, &backing, &bot);
+        let engine = match kept {
+            Kept::AtServer => {
+                engine
+                    .start_direct(source, CreditPolicy::Lockstep(BATCH), workers)
+                    .await
+            }
+            #[cfg(feature = "journal")]
+            Kept::InJournal { journal, in_hand } => {
+                engine
+                    .start_journaled(source, journal, in_hand, workers, monitor.clone())
+                    .await
+            }
+        };
+        let engine = match engine {
+            Ok(engine) => engine,
+            Err(error) => {
+                backing.close().await;
+                return Err(error.into());
+            }
+        };
+        tracing::info!(bot_id = api.bot_id(), "started");
+        publishing.begin(&api, &engine);
+        Ok(BotHandle::new(engine, api, monitor, backing, bot))
+    }
+
+    /// Checks what all ways of getting updates have in common. Nothing is started yet.
+    pub(super) fn prepare(self, take_signals: bool) -> Result<Prepared, Error> {
         let Self {
             api,
             handlers,
@@ -114,117 +137,121 @@ impl Bot {
         let config = api?;
         let journal = journal?;
         let handlers = handlers.ok_or(ConfigError::NoHandlers)?;
-        check(&polling)?;
         if actix_rt::System::try_current().is_none() {
             return Err(EngineError::NoSystem.into());
         }
-
         let interests = commands::ask(&*handlers)?;
         if polling.allowed_updates.is_none() {
             polling.allowed_updates = interests.as_ref().map(Interests::allowed_updates);
         }
+        Ok(Prepared {
+            config,
+            polling,
+            keeping: KeepingSettings {
+                journal,
+                #[cfg(feature = "journal")]
+                config: journal_config,
+                delivery,
+            },
+            workers: WorkerParts {
+                handlers,
+                on_error,
+                max_ages,
+            },
+            engine: EngineSettings {
+                placement,
+                concurrency,
+                handler_timeout,
+                drain_deadline,
+                take_signals,
+                retry,
+                backoff: poll_backoff,
+                #[cfg(feature = "journal")]
+                delivery,
+            },
+            publishing: Publishing {
+                wanted: publish_commands,
+                interests,
+            },
+        })
+    }
+}
 
-        let monitor = PollingMonitor::default();
-        // A client of its own: sending can never starve polling of connections.
-        let source = PollingSource::new(Transport::new(&config), polling, monitor.clone());
-        let bot_id = config.token.bot_id();
-        let kept = keeping::open(
-            journal,
-            #[cfg(feature = "journal")]
-            &journal_config,
-            delivery,
-            bot_id,
-        )
-        .await?;
-        let api = Api::start(config);
-        let backing = kept.backing(&monitor);
-        let bot = Arc::<BotFacts>::default();
-        let workers = WorkerFactory {
-            handlers,
+/// The settings of a bot, sorted by who needs them.
+pub(super) struct Prepared {
+    pub(super) config: ApiConfig,
+    pub(super) polling: PollingSettings,
+    pub(super) keeping: KeepingSettings,
+    pub(super) workers: WorkerParts,
+    pub(super) engine: EngineSettings,
+    pub(super) publishing: Publishing,
+}
+
+/// Whether the list of commands is to be set at the server.
+pub(super) struct Publishing {
+    wanted: bool,
+    interests: Option<Interests>,
+}
+
+impl Publishing {
+    /// Sets the list of commands in the background, if that is wanted, as long as the engine runs.
+    pub(super) fn begin(self, api: &Api, engine: &EngineHandle) {
+        match self.interests {
+            _ if !self.wanted => {}
+            Some(interests) => {
+                actix_rt::spawn(commands::publish(api.clone(), interests, engine.clone()));
+            }
+            None => tracing::warn!("no commands to publish, because the handler is no router"),
+        }
+    }
+}
+
+/// What workers are made of, as far as it is set.
+pub(super) struct WorkerParts {
+    handlers: Box<dyn HandlerFactory>,
+    on_error: Option<ErrorHook>,
+    max_ages: MaxAges,
+}
+
+impl WorkerParts {
+    pub(super) fn complete(self, api: &Api, backing: &Backing, bot: &Arc<BotFacts>) -> WorkerFactory {
+        WorkerFactory {
+            handlers: self.handlers,
             api: api.clone(),
-            on_error,
-            max_ages,
+            on_error: self.on_error,
+            max_ages: self.max_ages,
             backing: backing.clone(),
-            bot: Arc::clone(&bot),
-        };
-        let settings = EngineSettings {
-            placement,
-            concurrency,
-            handler_timeout,
-            drain_deadline,
-            take_signals,
-        };
-        let engine = match kept {
-            Kept::AtServer => {
-                let engine = Engine::new(source, move || workers.build())
-                    .credit(CreditPolicy::Lockstep(BATCH))
-                    .retry(retry.unwrap_or_else(RetryPolicy::quick))
-                    .backoff(poll_backoff);
-                settings.apply(engine).start().await
-            }
-            #[cfg(feature = "journal")]
-            Kept::InJournal { journal, in_hand } => {
-                let intake = Intake::new(journal.clone(), monitor.clone()).start();
-                let retry = match delivery {
-                    Delivery::AtLeastOnce => retry.unwrap_or_else(RetryPolicy::patient),
-                    Delivery::AtMostOnce => RetryPolicy::never().max_waits(0),
-                };
-                let engine = Engine::new(QueuedSource::new(journal, in_hand), move || workers.build())
-                    // Only what may run now is taken from the journal; the rest waits there.
-                    .credit(CreditPolicy::Window(concurrency.max(1)))
-                    .retry(retry)
-                    .retry_place(RetryPlace::Source)
-                    .fed_by(source, intake.recipient(), poll_backoff);
-                settings.apply(engine).start().await
-            }
-        };
-        let engine = match engine {
-            Ok(engine) => engine,
-            Err(error) => {
-                backing.close().await;
-                return Err(error.into());
-            }
-        };
-        tracing::info!(bot_id, "started");
-        if publish_commands {
-            match interests {
-                Some(interests) => {
-                    actix_rt::spawn(commands::publish(api.clone(), interests, engine.clone()));
-                }
-                None => tracing::warn!("no commands to publish, because the handler is no router"),
-            }
+            bot: Arc::clone(bot),
         }
-        Ok(BotHandle::new(engine, api, monitor, backing, bot))
     }
 }
 
-/// What both kinds of delivery have in common.
-struct EngineSettings {
-    placement: Placement,
-    concurrency: usize,
-    handler_timeout: Duration,
-    drain_deadline: Duration,
-    take_signals: bool,
-}
-
-impl EngineSettings {
-    fn apply<S, C, F>(self, engine: Engine<S, C, F>) -> Engine<S, C, F>
-    where
-        S: Source,
-        C: Consumer<S::Payload>,
-        F: Fn() -> C + Clone + Send + 'static,
-    {
-        let engine = engine
-            .placement(self.placement)
-            .concurrency(self.concurrency)
-            .handler_deadline(self.handler_timeout)
-            .drain_deadline(self.drain_deadline);
-        if self.take_signals {
-            engine.take_signals()
-        } else {
-            engine
-        }
-    }
+/// Starts a bot on a thread of its own with an actix system of its own. The thread ends when the bot has stopped.
+pub(super) fn on_own_thread<T, F, Fut>(begin: F) -> Result<(BotHandle, T), Error>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(BotHandle, T), Error>>,
+{
+    let (give, take) = mpsc::sync_channel(1);
+    let body = move || {
+        actix_rt::System::new().block_on(async move {
+            let started = begin().await;
+            let handle = started.as_ref().ok().map(|(handle, _)| handle.clone());
+            // Whoever spawned us waits for this; if it is gone, the bot is of use all the same.
+            let _ = give.send(started);
+            if let Some(handle) = handle {
+                // The report reaches every handle by itself.
+                let _ = handle.wait().await;
+            }
+        });
+    };
+    thread::Builder::new()
+        .name("actogram".to_owned())
+        .spawn(body)
+        .map_err(Error::Thread)?;
+    take.recv()
+        .map_err(|_ended| Error::Thread(io::Error::other("the thread ended while it started the bot")))?
 }
 
 fn check(polling: &PollingSettings) -> Result<(), ConfigError> {

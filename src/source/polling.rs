@@ -15,21 +15,20 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     time::Duration,
 };
 
-use actogram_actors::{Credit, Delivery, Lane, Offset, Progress, Seq, Source, SourceError};
+use actogram_actors::{Credit, Delivery, Offset, Progress, Seq, Source, SourceError};
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{monitor::PollingMonitor, offset::is_jump, watchdog::Watchdog};
+use super::{PollingError, monitor::PollingMonitor, offset::is_jump, watchdog::Watchdog};
 use crate::{
     api::{Answer, ApiError, RequestBody, Transport, read_response},
     lane::MovedLanes,
-    update::{BatchError, Update, UpdateKind, split},
+    lane_choice::LaneChoice,
+    update::{Update, UpdateKind, split},
 };
 
 /// Most updates of one call; see <https://core.telegram.org/bots/api#getupdates>.
@@ -46,14 +45,11 @@ const SHORTEST_EMPTY_POLL: Duration = Duration::from_secs(1);
 /// Time for the server to notice that a cancelled poll is over.
 const HANG_UP: Duration = Duration::from_millis(100);
 
+/// Time for the call that deletes a webhook.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Time for a call that only confirms. The server holds it for 3 s when it repeats the offset of a recent poll.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// Chooses the lane of an update.
-pub(crate) type LaneBy = Arc<dyn Fn(&Update) -> Lane + Send + Sync>;
-
-/// Tells which updates do not wait for the others of their lane.
-pub(crate) type Bypass = Arc<dyn Fn(&Update) -> bool + Send + Sync>;
 
 /// Settings of long polling.
 #[derive(Clone)]
@@ -61,8 +57,9 @@ pub(crate) struct PollingSettings {
     pub(crate) poll_timeout: Duration,
     pub(crate) watchdog: Duration,
     pub(crate) allowed_updates: Option<Vec<UpdateKind>>,
-    pub(crate) lane_by: Option<LaneBy>,
-    pub(crate) bypass: Option<Bypass>,
+    pub(crate) lanes: LaneChoice,
+    /// Whether a webhook is deleted before the first poll.
+    pub(crate) delete_webhook: bool,
 }
 
 impl PollingSettings {
@@ -80,8 +77,8 @@ impl Default for PollingSettings {
             poll_timeout: Self::LONGEST_POLL,
             watchdog: 3 * (Self::LONGEST_POLL + Self::MARGIN),
             allowed_updates: None,
-            lane_by: None,
-            bypass: None,
+            lanes: LaneChoice::default(),
+            delete_webhook: false,
         }
     }
 }
@@ -94,42 +91,6 @@ impl fmt::Debug for PollingSettings {
             .field("allowed_updates", &self.allowed_updates)
             .finish_non_exhaustive()
     }
-}
-
-/// Why a poll brought nothing.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PollingError {
-    /// The server does not know the bot: the token was revoked, or is not one of this server.
-    #[error(
-        "the bot api server refused the token ({code} {description}): check TELEGRAM_BOT_TOKEN, or get a new \
-         token from @BotFather; for a server of your own check TELEGRAM_API_URL"
-    )]
-    TokenRefused {
-        /// Status of the answer.
-        code: u16,
-        /// Text of the server.
-        description: String,
-    },
-    /// Another process polls for this bot, or a webhook is set. It is ridden out: during a deploy the old process ends
-    /// soon.
-    #[error("somebody else takes the updates of this bot ({description}); trying again")]
-    Conflict {
-        /// Text of the server.
-        description: String,
-    },
-    /// The call failed.
-    #[error(transparent)]
-    Call(ApiError),
-    /// The answer is not a list.
-    #[error("the answer to getUpdates is not a batch of updates")]
-    Batch(#[source] BatchError),
-    /// The answer holds updates, but none has an id.
-    #[error("none of the {0} updates of a batch has a usable update_id")]
-    NoIds(usize),
-    /// No poll was answered for too long; the connections were replaced.
-    #[error("no poll was answered for {0:?}, connections replaced")]
-    Silent(Duration),
 }
 
 /// The parameters of `getUpdates`. Absent fields stay absent: the server takes a JSON `null` for text.
@@ -154,6 +115,8 @@ pub(crate) struct PollingSource {
     moved: RefCell<MovedLanes>,
     /// Sent with each call until one has succeeded; the server remembers it from then on.
     allowed_updates_due: Cell<bool>,
+    /// A webhook is deleted until one call has succeeded.
+    webhook_deletion_due: Cell<bool>,
     /// End of the wait that the server asked for last. The engine obeys it between polls; a commit comes at any time.
     flood_wait_until: Cell<Option<Instant>>,
 }
@@ -168,6 +131,7 @@ impl PollingSource {
             last_id: Cell::new(None),
             moved: RefCell::default(),
             allowed_updates_due: Cell::new(settings.allowed_updates.is_some()),
+            webhook_deletion_due: Cell::new(settings.delete_webhook),
             flood_wait_until: Cell::new(None),
             settings,
         }
@@ -233,6 +197,18 @@ impl PollingSource {
         }
     }
 
+    /// Deletes the webhook, as it was asked for, without dropping what the server keeps.
+    async fn delete_webhook(&self) -> Result<(), PollingError> {
+        let method = "deleteWebhook";
+        let transport = self.transport.borrow().clone();
+        let call = transport.call(method, RequestBody::Empty, DELETE_TIMEOUT);
+        let response = call.await.map_err(PollingError::Call)?;
+        read_response(method, transport.token(), response).map_err(|error| self.sort(error))?;
+        self.webhook_deletion_due.set(false);
+        tracing::info!("no webhook is set any more, polling");
+        Ok(())
+    }
+
     fn reconnect_if_silent(&self) {
         if self.watchdog.borrow_mut().take_expired(Instant::now().into_std()) {
             let fresh = self.transport.borrow().fresh();
@@ -256,7 +232,7 @@ impl PollingSource {
                 ..
             } => {
                 self.monitor.lock().counts.conflicts += 1;
-                PollingError::Conflict { description }
+                PollingError::conflict(description)
             }
             error => {
                 if let Some(wait) = error.retry_after() {
@@ -280,30 +256,6 @@ impl PollingSource {
             method: "getUpdates".to_owned(),
             retry_after: left,
         }))
-    }
-
-    /// Chooses the lane. The chooser is the user's code: when it panics, the usual lane is taken.
-    fn lane(&self, update: &Update) -> Lane {
-        if let Some(bypass) = &self.settings.bypass {
-            match catch_unwind(AssertUnwindSafe(|| bypass(update))) {
-                Ok(true) => return Lane::new(format!("bypass:{}", update.id())),
-                Ok(false) => {}
-                Err(_panic) => tracing::error!(
-                    update_id = update.id(),
-                    "the function given to bypass panicked, took the usual lane"
-                ),
-            }
-        }
-        let Some(lane_by) = &self.settings.lane_by else {
-            return update.lane().clone();
-        };
-        catch_unwind(AssertUnwindSafe(|| lane_by(update))).unwrap_or_else(|_panic| {
-            tracing::error!(
-                update_id = update.id(),
-                "the function given to lane_by panicked, took the usual lane"
-            );
-            update.lane().clone()
-        })
     }
 
     /// Counts and reports ids that do not follow each other.
@@ -343,7 +295,7 @@ impl PollingSource {
         }
         let mut deliveries = Vec::with_capacity(updates.len());
         for update in updates {
-            let lane = self.lane(&update);
+            let lane = self.settings.lanes.lane(&update);
             // Without a journal nothing of an earlier batch is left, so this alone makes the two lanes of a group that
             // became a supergroup one.
             let lane = self.moved.borrow().find(&lane).clone();
@@ -360,29 +312,13 @@ impl PollingSource {
     }
 }
 
-impl From<PollingError> for SourceError {
-    fn from(error: PollingError) -> Self {
-        let retry_after = match &error {
-            PollingError::Call(error) => error.retry_after(),
-            _ => None,
-        };
-        let fatal = matches!(error, PollingError::TokenRefused { .. });
-        let error = if fatal {
-            Self::fatal(error)
-        } else {
-            Self::transient(error)
-        };
-        match retry_after {
-            Some(delay) => error.with_retry_after(delay),
-            None => error,
-        }
-    }
-}
-
 impl Source for PollingSource {
     type Payload = Update;
 
     async fn next_batch(&self, credit: Credit) -> Result<Vec<Delivery<Update>>, SourceError> {
+        if self.webhook_deletion_due.get() {
+            self.delete_webhook().await?;
+        }
         let started = Instant::now();
         let offset = self.monitor.lock().book.next();
         let wait = self.settings.poll_timeout;

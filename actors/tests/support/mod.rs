@@ -82,6 +82,7 @@ struct FeedState {
     commit_hangs: bool,
     cancelled: u32,
     fetched_at: Vec<tokio::time::Instant>,
+    openings: Vec<bool>,
 }
 
 /// The test's end of a source of numbers.
@@ -195,6 +196,13 @@ impl Feed {
         self.state.lock().unwrap().fetched_at.clone()
     }
 
+    /// What the source was told about whether fetching goes on, without repetitions.
+    pub(crate) fn openings(&self) -> Vec<bool> {
+        let mut openings = self.state.lock().unwrap().openings.clone();
+        openings.dedup();
+        openings
+    }
+
     pub(crate) fn source(&self) -> FeedSource {
         FeedSource(self.clone())
     }
@@ -249,6 +257,10 @@ impl Source for FeedSource {
         let mut state = self.0.state.lock().unwrap();
         state.unfinished -= progress.settled.len();
         state.progress.push(progress);
+    }
+
+    fn set_open(&self, open: bool) {
+        self.0.state.lock().unwrap().openings.push(open);
     }
 
     async fn commit(&self) -> Result<Option<Offset>, SourceError> {

@@ -1,0 +1,29 @@
+//! An echo bot to which the server posts, with an HTTP server of its own for a proxy in front; with `TLS_CERTIFICATE` and
+//! `TLS_KEY` it serves HTTPS itself.
+//!
+//! `TELEGRAM_BOT_TOKEN=… TELEGRAM_WEBHOOK_SECRET=… TELEGRAM_WEBHOOK_URL=https://bot.example.org/telegram
+//! cargo run --features webhook --example webhook`. `ADDRESS` is where it listens, by default on 127.0.0.1:8080.
+
+use std::env;
+
+use actogram::{Bot, BotReport, Context, Error, HandlerResult, Webhook};
+
+#[actix::main]
+async fn main() -> Result<BotReport, Error> {
+    let mut webhook = Webhook::from_env();
+    if let (Ok(certificate), Ok(key)) = (env::var("TLS_CERTIFICATE"), env::var("TLS_KEY")) {
+        webhook = webhook.tls(certificate, key);
+    }
+    let address = env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    Bot::from_env()
+        .handlers(|| echo)
+        .run_webhook(webhook, address)
+        .await
+}
+
+async fn echo(ctx: Context) -> HandlerResult {
+    if let Some(text) = ctx.text() {
+        ctx.reply(text).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! Posted updates go into the journal.
+//!
+//! Each request pushes its own update, from whatever thread it runs on, so that all who wait at one moment share an
+//! fsync. What keeps the journal within its bounds is *grants*: a request takes one before it pushes, and the source, which
+//! the engine runs in place of a polling one, grants no more than the journal has room for.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actogram_actors::{Credit, Delivery, Lane, Offset, Progress, Source, SourceError};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
+
+use super::{monitor::WebhookMonitor, refusal::Refusal};
+use crate::{
+    queue::{Pushed, Queue},
+    update::Update,
+};
+
+/// Most pushes that are granted at a time. More than the server ever has on its way (100 connections), and little enough
+/// that an order to the journal for each of them is no burden when its disk is full.
+const MOST_GRANTS: usize = 256;
+
+/// Time a request waits for a grant: longer than a busy journal needs, short enough that a full one says so soon.
+const GRANT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Time a request waits for the commit. Only a full disk takes longer; the server gives up after 60 s.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What the requests and the source share.
+#[derive(Debug)]
+struct Grants {
+    open: AtomicBool,
+    available: Semaphore,
+    /// How many are available or in use.
+    outstanding: AtomicUsize,
+    /// When no more than this many are outstanding, it is time for more.
+    low: AtomicUsize,
+    wanted: Notify,
+}
+
+impl Grants {
+    /// Grants as many as are missing from `wanted`. Only the source does that.
+    fn raise_to(&self, wanted: usize) {
+        self.low.store(wanted / 2, Ordering::SeqCst);
+        // It only falls meanwhile, so there are never more.
+        let missing = wanted.saturating_sub(self.outstanding.load(Ordering::SeqCst));
+        self.outstanding.fetch_add(missing, Ordering::SeqCst);
+        self.available.add_permits(missing);
+    }
+}
+
+/// A grant in use. When it is dropped, its update is counted by the journal.
+struct Used(Arc<Grants>);
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        let left = self.0.outstanding.fetch_sub(1, Ordering::SeqCst) - 1;
+        if left <= self.0.low.load(Ordering::SeqCst) {
+            self.0.wanted.notify_one();
+        }
+    }
+}
+
+/// What the route does with an update; cloning shares it.
+#[derive(Clone)]
+pub(crate) struct JournalIntake<Q> {
+    queue: Q,
+    grants: Arc<Grants>,
+    monitor: WebhookMonitor,
+}
+
+impl<Q> fmt::Debug for JournalIntake<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JournalIntake")
+            .field("grants", &self.grants)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Q: Queue> JournalIntake<Q> {
+    pub(crate) fn new(queue: Q, monitor: WebhookMonitor) -> Self {
+        let grants = Grants {
+            open: AtomicBool::new(true),
+            available: Semaphore::new(0),
+            outstanding: AtomicUsize::new(0),
+            low: AtomicUsize::new(0),
+            wanted: Notify::new(),
+        };
+        Self {
+            queue,
+            grants: Arc::new(grants),
+            monitor,
+        }
+    }
+
+    /// Returns what the engine runs to let updates in.
+    pub(crate) fn source(&self) -> GrantingSource<Q> {
+        GrantingSource {
+            queue: self.queue.clone(),
+            grants: Arc::clone(&self.grants),
+        }
+    }
+
+    /// Returns when the update is durable. Once it is on its way, dropping the future stops only the waiting.
+    pub(super) async fn take(&self, lane: Lane, update: Update) -> Result<(), Refusal> {
+        if !self.grants.open.load(Ordering::SeqCst) {
+            return Err(Refusal::Closed);
+        }
+        match timeout(GRANT_PATIENCE, self.grants.available.acquire()).await {
+            Ok(Ok(grant)) => grant.forget(),
+            Ok(Err(_never_closed)) => return Err(Refusal::Closed),
+            Err(_elapsed) => return Err(Refusal::Full),
+        }
+        let used = Used(Arc::clone(&self.grants));
+        let Self {
+            queue,
+            grants,
+            monitor,
+        } = self.clone();
+        // A task of its own: a client that hangs up takes neither the grant nor the count along.
+        let push = actix_rt::spawn(async move {
+            let pushed = queue.push(vec![(lane, update)]).await;
+            drop(used);
+            match pushed {
+                Ok(Pushed { duplicates: 0, .. }) => monitor.accepted(),
+                Ok(_) => monitor.duplicate(),
+                // It was closed in the meantime.
+                Err(_) if !grants.open.load(Ordering::SeqCst) => return Err(Refusal::Closed),
+                Err(error) => {
+                    tracing::error!(%error, "update was not kept, the server sends it again");
+                    return Err(Refusal::Failed);
+                }
+            }
+            Ok(())
+        });
+        match timeout(COMMIT_PATIENCE, push).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panicked)) => Err(Refusal::Failed),
+            Err(_elapsed) => Err(Refusal::Full),
+        }
+    }
+}
+
+/// Lets updates in as long as the journal has room. It never hands one over itself.
+pub(crate) struct GrantingSource<Q> {
+    queue: Q,
+    grants: Arc<Grants>,
+}
+
+impl<Q: Queue> Source for GrantingSource<Q> {
+    type Payload = Update;
+
+    async fn next_batch(&self, _: Credit) -> Result<Vec<Delivery<Update>>, SourceError> {
+        loop {
+            let room = self.queue.room().await.map_err(SourceError::fatal)?;
+            self.grants.raise_to(room.min(MOST_GRANTS));
+            self.grants.wanted.notified().await;
+        }
+    }
+
+    fn record(&self, _: Progress) {}
+
+    fn set_open(&self, open: bool) {
+        self.grants.open.store(open, Ordering::SeqCst);
+    }
+
+    async fn commit(&self) -> Result<Option<Offset>, SourceError> {
+        // What was taken in is durable, or is not acknowledged.
+        Ok(None)
+    }
+}
+
+impl<Q> Drop for GrantingSource<Q> {
+    fn drop(&mut self) {
+        self.grants.open.store(false, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! `run_webhook`: the bot has an HTTP server of its own, stopped by signals, with TLS or without.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+mod webhook_poster;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use actogram::{Bot, Context, Error, Webhook, WebhookError};
+use actogram_simulator::Fault;
+use rustix::process::Signal;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
+use support::{Program, Stage, on_actix, until_blocking};
+use webhook_poster::{
+    SECRET, text_update,
+    wire::{Wire, post},
+};
+
+async fn ignore(_: Context) {}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Starts the example and waits until it listens.
+fn start(stage: &Stage, address: SocketAddr, change: impl FnOnce(&mut Command)) -> Program {
+    let program = stage.run_example_with("webhook", |command| {
+        command
+            .env("TELEGRAM_WEBHOOK_SECRET", SECRET)
+            .env("ADDRESS", address.to_string());
+        change(command);
+    });
+    until_blocking("it listens", || TcpStream::connect(address).is_ok());
+    program
+}
+
+#[test]
+fn a_signal_finishes_what_runs_and_leaves_the_webhook_set() {
+    let stage = Stage::lenient();
+    let ann = stage.bot.user("Ann");
+    ann.say("/start");
+    stage
+        .bot
+        .fault(Fault::DelayProcessing(Duration::from_millis(300)).on("sendMessage"));
+    let address = free_address();
+    let program = start(&stage, address, |command| {
+        command.env("TELEGRAM_WEBHOOK_URL", "https://bots.example.org/telegram");
+    });
+    let update = text_update(1, ann.chat_id(), "hello");
+    let request = thread::spawn(move || Wire::once(address, &post("/telegram", SECRET, update.as_bytes())));
+    stage.until_blocking("the handler is in its send", |view| view.faults_left() == 0);
+
+    program.signal(Signal::TERM);
+
+    assert_eq!(request.join().unwrap().status, 200);
+    let (status, printed) = program.wait();
+    assert!(status.success(), "{printed}");
+    assert_eq!(ann.heard(), ["hello"]);
+    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    // The server would refuse a poll.
+    let polled = on_actix(stage.call("getUpdates", &serde_json::json!({})));
+    assert_eq!(polled, 409, "the webhook is still set");
+    stage.expect_violation("poll_while_webhook_set");
+}
+
+#[test]
+fn it_serves_its_route_and_nothing_else() {
+    let stage = Stage::lenient();
+    let address = free_address();
+    let program = start(&stage, address, |_| {});
+
+    let update = text_update(1, 7, "hello");
+    for path in [
+        "/",
+        "/telegram/",
+        "/telegramm",
+        "/telegram/../telegram",
+        "//telegram",
+    ] {
+        let answer = Wire::once(address, &post(path, SECRET, update.as_bytes()));
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    let query = post(
+        "/telegram?x=1",
+        "wrong-secret-of-the-right-size",
+        update.as_bytes(),
+    );
+    assert_eq!(Wire::once(address, &query).status, 403);
+    program.signal(Signal::INT);
+    assert!(program.wait().0.success());
+}
+
+#[test]
+fn without_a_secret_it_says_what_to_do() {
+    let stage = Stage::lenient();
+
+    let (status, printed) = stage.run_example("webhook").wait();
+
+    assert!(!status.success());
+    assert_eq!(
+        printed.trim(),
+        "Error: no webhook secret: make one up (`openssl rand -hex 16`) and set TELEGRAM_WEBHOOK_SECRET to it"
+    );
+}
+
+#[test]
+fn it_serves_https_with_the_files_it_is_given() {
+    let stage = Stage::lenient();
+    let folder = tempfile::tempdir().unwrap();
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    fs::write(&certificate, pair.cert.pem()).unwrap();
+    fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+    let address = free_address();
+    let program = start(&stage, address, |command| {
+        command.env("TLS_CERTIFICATE", &certificate).env("TLS_KEY", &key);
+    });
+
+    let mut roots = RootCertStore::empty();
+    roots.add(pair.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connection = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut stream = StreamOwned::new(connection, TcpStream::connect(address).unwrap());
+    // An update without a text: the echo has nothing to say, so it is handled at once.
+    stream
+        .write_all(&post("/telegram", SECRET, br#"{"update_id":1}"#))
+        .unwrap();
+    let mut head = [0; 15];
+    stream.read_exact(&mut head).unwrap();
+
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    drop(stream);
+    program.signal(Signal::TERM);
+    assert!(program.wait().0.success());
+}
+
+/// Returns the error of a bot that cannot serve.
+async fn failing(stage: &Stage, webhook: Webhook, address: SocketAddr, journal: &Path) -> Error {
+    let bot: Bot = stage.actogram().journal(journal);
+    bot.handlers(|| ignore)
+        .run_webhook(webhook, address)
+        .await
+        .unwrap_err()
+}
+
+#[test]
+fn bad_files_and_addresses_are_reported_before_anything_is_started() {
+    on_actix(async {
+        let (stage, folder) = (Stage::lenient(), tempfile::tempdir().unwrap());
+        let path = |name: &str| folder.path().join(name);
+        let pair = |name: &str| {
+            let pair = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+            fs::write(path(&format!("{name}.cert")), pair.cert.pem()).unwrap();
+            fs::write(path(&format!("{name}.key")), pair.signing_key.serialize_pem()).unwrap();
+        };
+        pair("one");
+        pair("two");
+        fs::write(path("text"), "no certificate").unwrap();
+        let journal = path("bot.db");
+        let with = |certificate: &str, key: &str| Webhook::new(SECRET).tls(path(certificate), path(key));
+
+        for (webhook, words) in [
+            (with("missing", "one.key"), "cannot read"),
+            (with("one.cert", "missing"), "cannot read"),
+            (with("text", "one.key"), "no certificate in PEM"),
+            (with("one.key", "one.key"), "no certificate in PEM"),
+            (with("one.cert", "one.cert"), "no private key in PEM"),
+            (with("one.cert", "two.key"), "do not fit"),
+        ] {
+            let error = failing(&stage, webhook, free_address(), &journal).await;
+            let shown = format!("{error:?}");
+            assert!(shown.contains(words), "{shown}");
+        }
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = failing(&stage, Webhook::new(SECRET), address, &journal).await;
+        assert!(
+            matches!(error, Error::Webhook(WebhookError::Listen(_))),
+            "{error:?}"
+        );
+        assert!(!journal.exists(), "nothing was started");
+    });
+}
