@@ -1,7 +1,8 @@
 //! Which delivery may run next: one at a time per lane, lanes take turns. Pure: `now` is an argument.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
     time::Instant,
 };
 
@@ -62,6 +63,20 @@ pub struct LaneCounts {
     pub waiting: usize,
     /// Jobs that sleep until their repetition.
     pub retrying: usize,
+}
+
+/// A lane and how long its queue is, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaneLoad {
+    /// The lane.
+    pub lane: Lane,
+    /// Jobs in it, its head included.
+    pub jobs: usize,
+    /// Whether its head runs.
+    pub running: bool,
+    /// Whether its head sleeps until its repetition.
+    pub retrying: bool,
 }
 
 impl<J> Default for Lanes<J> {
@@ -233,6 +248,31 @@ impl<J> Lanes<J> {
         self.running
     }
 
+    /// Returns the lanes with the most jobs, at most `limit`, longest first; of equally long ones the one whose key sorts
+    /// first. Looks at every lane.
+    pub fn longest(&self, limit: usize) -> Vec<LaneLoad> {
+        // The top of the heap is the lane that gives way first.
+        let mut heap = BinaryHeap::with_capacity(limit.saturating_add(1).min(self.lanes.len() + 1));
+        for (lane, queue) in &self.lanes {
+            heap.push((Reverse(queue.jobs.len()), lane));
+            if heap.len() > limit {
+                heap.pop();
+            }
+        }
+        heap.into_sorted_vec()
+            .into_iter()
+            .filter_map(|(Reverse(jobs), lane)| {
+                let state = self.lanes.get(lane)?.state;
+                Some(LaneLoad {
+                    lane: lane.clone(),
+                    jobs,
+                    running: state == State::Running,
+                    retrying: matches!(state, State::Asleep(_)),
+                })
+            })
+            .collect()
+    }
+
     /// Returns the numbers for a snapshot.
     pub fn counts(&self) -> LaneCounts {
         LaneCounts {
@@ -286,6 +326,36 @@ mod tests {
             Some(1000),
             "the short lane comes before the second job of the long one"
         );
+    }
+
+    #[test]
+    fn the_longest_lanes_come_first_with_the_state_of_their_heads() {
+        let now = Instant::now();
+        let mut lanes = Lanes::default();
+        for (key, jobs) in [("b", 2), ("c", 5), ("a", 2), ("d", 1), ("e", 3)] {
+            for job in 0..jobs {
+                lanes.push(&lane(key), job);
+            }
+        }
+        take(&mut lanes);
+        take(&mut lanes);
+        lanes.sleep(&lane("c"), now);
+
+        let longest = lanes.longest(4);
+
+        let seen: Vec<_> = longest
+            .iter()
+            .map(|load| (load.lane.as_str(), load.jobs, load.running, load.retrying))
+            .collect();
+        let expected = [
+            ("c", 5, false, true),
+            ("e", 3, false, false),
+            ("a", 2, false, false),
+            ("b", 2, true, false),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(lanes.longest(0), []);
+        assert_eq!(lanes.longest(usize::MAX).len(), 5);
     }
 
     #[test]
