@@ -2,14 +2,17 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use actogram_actors::{EngineError, EngineHandle, ShutdownReport, Snapshot, StopReason};
+use actogram_actors::{EngineError, EngineHandle, LaneLoad, ShutdownReport, Snapshot, StopReason};
 
+#[cfg(feature = "monitor")]
+use crate::monitor::Lookout;
 use crate::{
-    api::Api,
+    api::{Api, CallCounts},
     backing::Backing,
     error::Error,
     report::BotReport,
     source::{PollingCounts, PollingMonitor},
+    timings::{Stopwatch, Timings},
 };
 #[cfg(feature = "journal")]
 use crate::{
@@ -28,16 +31,26 @@ pub struct BotHandle {
     api: Api,
     monitor: PollingMonitor,
     backing: Backing,
+    handler_time: Arc<Stopwatch>,
+    #[cfg(feature = "monitor")]
+    lookout: Arc<Lookout>,
 }
 
 /// How things stand, at one moment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BotSnapshot {
+    /// Id of the bot.
+    pub bot_id: u64,
     /// Lanes, deliveries, credit and how fetching goes.
     pub engine: Snapshot,
-    /// Unusual things in long polling.
+    /// What long polling received, and unusual things in it.
     pub polling: PollingCounts,
+    /// How the calls of handlers and of the host have ended.
+    pub calls: CallCounts,
+    /// Attempts of handlers that have ended, however they did, and how long each took. What waits for its turn is not
+    /// included.
+    pub attempts: Timings,
 }
 
 impl fmt::Debug for BotHandle {
@@ -49,13 +62,28 @@ impl fmt::Debug for BotHandle {
 }
 
 impl BotHandle {
-    pub(crate) fn new(engine: EngineHandle, api: Api, monitor: PollingMonitor, backing: Backing) -> Self {
+    pub(crate) fn new(
+        engine: EngineHandle,
+        api: Api,
+        monitor: PollingMonitor,
+        backing: Backing,
+        handler_time: Arc<Stopwatch>,
+    ) -> Self {
         Self {
             engine,
             api,
             monitor,
             backing,
+            handler_time,
+            #[cfg(feature = "monitor")]
+            lookout: Arc::default(),
         }
+    }
+
+    /// What all monitors of this bot share.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn lookout(&self) -> &Arc<Lookout> {
+        &self.lookout
     }
 
     /// Returns the handle for calls to the Bot API. It works until the thread that runs the bot ends.
@@ -144,9 +172,47 @@ impl BotHandle {
     /// Returns [`EngineError::Gone`] when the bot has stopped.
     pub async fn snapshot(&self) -> Result<BotSnapshot, Error> {
         Ok(BotSnapshot {
+            bot_id: self.api.bot_id(),
             engine: self.engine.snapshot().await?,
             polling: self.monitor.counts(),
+            calls: self.api.call_counts(),
+            attempts: self.handler_time.read(),
         })
+    }
+
+    /// Returns whether the bot has begun to stop, or has stopped.
+    pub fn is_stopping(&self) -> bool {
+        self.engine.is_stopping()
+    }
+
+    /// Waits until the engine has stopped or its thread has ended.
+    #[cfg(feature = "metrics")]
+    pub(crate) async fn stopped(&self) {
+        // What became of it is told elsewhere.
+        let _ = self.engine.wait().await;
+    }
+
+    /// Returns what made the bot stop, once it has stopped.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.engine.report().map(|report| report.reason)
+    }
+
+    /// Returns the lanes with the most unfinished updates, longest first, at most `limit` (with [direct
+    /// delivery](crate::Bot::direct) at most [`Snapshot::LONGEST`]). Looks at every lane that has one: a few
+    /// milliseconds for 100,000 lanes.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Gone`] when the bot has stopped; [`Error::Journal`] when the journal has failed.
+    pub async fn longest_lanes(&self, limit: usize) -> Result<Vec<LaneLoad>, Error> {
+        #[cfg(feature = "journal")]
+        if let Some(journal) = self.backing.journal() {
+            let longest = journal.longest(limit).await;
+            return longest.map_err(|error| Error::Journal(Box::new(error)));
+        }
+        let mut longest = self.engine.snapshot().await?.longest;
+        longest.truncate(limit);
+        Ok(longest)
     }
 }
 

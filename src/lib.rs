@@ -58,6 +58,7 @@ mod queue;
 mod backing;
 mod lane;
 mod nesting;
+mod timings;
 mod staleness;
 mod worker;
 mod handler;
@@ -68,6 +69,10 @@ mod handle;
 mod dead_letters;
 #[cfg(feature = "journal")]
 mod journal_stats;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(feature = "monitor")]
+pub mod monitor;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod report;
@@ -75,7 +80,7 @@ mod token;
 mod error;
 
 pub use actogram_actors::{
-    Backoff, EngineError, Lane, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,
+    Backoff, EngineError, Lane, LaneLoad, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,
 };
 pub use frankenstein;
 
@@ -89,6 +94,7 @@ pub use self::{
     incoming::IncomingUpdate,
     report::{AbandonedUpdate, BotReport},
     source::{PollingCounts, PollingError},
+    timings::Timings,
     worker::DeadUpdate,
 };
 #[cfg(feature = "journal")]

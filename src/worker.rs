@@ -12,6 +12,7 @@ use crate::{
     context::Context,
     handler::{DynHandler, HandlerFactory},
     staleness::MaxAges,
+    timings::Stopwatch,
     update::Update,
 };
 
@@ -63,6 +64,7 @@ pub(crate) struct WorkerFactory {
     pub(crate) on_error: Option<ErrorHook>,
     pub(crate) max_ages: MaxAges,
     pub(crate) backing: Backing,
+    pub(crate) handler_time: Arc<Stopwatch>,
 }
 
 impl WorkerFactory {
@@ -73,6 +75,7 @@ impl WorkerFactory {
             on_error: self.on_error.clone(),
             max_ages: self.max_ages.clone(),
             backing: self.backing.clone(),
+            handler_time: Arc::clone(&self.handler_time),
         }
     }
 }
@@ -85,6 +88,7 @@ impl Clone for WorkerFactory {
             on_error: self.on_error.clone(),
             max_ages: self.max_ages.clone(),
             backing: self.backing.clone(),
+            handler_time: Arc::clone(&self.handler_time),
         }
     }
 }
@@ -96,6 +100,7 @@ pub(crate) struct Worker {
     on_error: Option<ErrorHook>,
     max_ages: MaxAges,
     backing: Backing,
+    handler_time: Arc<Stopwatch>,
 }
 
 impl Consumer<Update> for Worker {
@@ -122,6 +127,8 @@ impl Consumer<Update> for Worker {
             attempt,
             Acknowledger::new(self.backing.clone(), seq),
         );
+        // Also when the engine drops this at the deadline.
+        let _running = self.handler_time.start();
         let handled = async { self.handler.handle(context.clone()).await }
             .instrument(span)
             .await;
@@ -150,6 +157,7 @@ impl Consumer<Update> for Worker {
         );
         if let Some(ErrorHook(hook)) = &self.on_error {
             let (error, attempt, api) = (cause.chain(), delivery.attempt, self.api.clone());
+            let span = tracing::info_span!("update", update_id = update.id(), lane = %delivery.lane, attempt);
             hook(DeadUpdate {
                 update,
                 error,
@@ -157,6 +165,7 @@ impl Consumer<Update> for Worker {
                 attempt,
                 api,
             })
+            .instrument(span)
             .await;
         }
     }

@@ -21,6 +21,7 @@ use super::{
     config::ApiConfig,
     error::ApiError,
     holds::FloodHolds,
+    outcomes::CallMeter,
     request::{OpenBody, RequestBody},
     response::{self, Answer},
     transport::Transport,
@@ -53,11 +54,12 @@ struct Shared {
     holds: RefCell<FloodHolds>,
     slots: Arc<Semaphore>,
     config: ApiConfig,
+    meter: CallMeter,
 }
 
 impl ApiGateway {
     /// Builds the gateway on the current arbiter. `slots` are the connections that its calls share.
-    pub(crate) fn new(config: ApiConfig, slots: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(config: ApiConfig, slots: Arc<Semaphore>, meter: CallMeter) -> Self {
         let transport = Transport::new(&config);
         let holds = RefCell::default();
         Self {
@@ -66,6 +68,7 @@ impl ApiGateway {
                 holds,
                 slots,
                 config,
+                meter,
             }),
         }
     }
@@ -145,6 +148,7 @@ impl Shared {
             }
             match self.attempt(method, body.clone(), timeout).await {
                 Err(ApiError::FloodWait { retry_after, .. }) => {
+                    self.meter.flood_wait();
                     warn!(
                         method,
                         retry_after_secs = retry_after.as_secs(),

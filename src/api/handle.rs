@@ -14,6 +14,7 @@ use super::{
     error::{ApiError, UnknownCause},
     gateway::{ApiGateway, Call},
     multipart::MultipartForm,
+    outcomes::{CallCounts, CallMeter},
     request::RequestBody,
     response::Answer,
 };
@@ -35,6 +36,7 @@ pub struct Api {
     gateway: Addr<ApiGateway>,
     slots: Arc<Semaphore>,
     token: Token,
+    meter: CallMeter,
 }
 
 impl Api {
@@ -45,34 +47,43 @@ impl Api {
     /// Panics outside an actix system, that is in a plain `#[tokio::main]` program or outside any runtime; see
     /// [`Api::start_in`].
     pub fn start(config: ApiConfig) -> Self {
-        Self::started_by(config, |config, slots| ApiGateway::new(config, slots).start())
+        Self::started_by(config, |config, slots, meter| {
+            ApiGateway::new(config, slots, meter).start()
+        })
     }
 
     /// Starts a gateway on another arbiter and returns a handle to it. If that arbiter has stopped, every call ends
     /// with [`ApiError::Stopped`].
     pub fn start_in(arbiter: &ArbiterHandle, config: ApiConfig) -> Self {
         // The HTTP client cannot change threads, so it is built on the arbiter.
-        Self::started_by(config, |config, slots| {
-            ApiGateway::start_in_arbiter(arbiter, move |_| ApiGateway::new(config, slots))
+        Self::started_by(config, |config, slots, meter| {
+            ApiGateway::start_in_arbiter(arbiter, move |_| ApiGateway::new(config, slots, meter))
         })
     }
 
     fn started_by(
         config: ApiConfig,
-        start: impl FnOnce(ApiConfig, Arc<Semaphore>) -> Addr<ApiGateway>,
+        start: impl FnOnce(ApiConfig, Arc<Semaphore>, CallMeter) -> Addr<ApiGateway>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(config.max_connections));
         let token = config.token.clone();
+        let meter = CallMeter::default();
         Self {
-            gateway: start(config, Arc::clone(&slots)),
+            gateway: start(config, Arc::clone(&slots), meter.clone()),
             slots,
             token,
+            meter,
         }
     }
 
     /// Returns the id of the bot, read from its token.
     pub fn bot_id(&self) -> u64 {
         self.token.bot_id()
+    }
+
+    /// Returns how the calls of this handle and its clones have ended so far.
+    pub fn call_counts(&self) -> CallCounts {
+        self.meter.read()
     }
 
     /// Calls any method with parameters as a JSON object and returns the JSON text of the result.
@@ -139,8 +150,20 @@ impl Api {
         self.raw(method, &answer)
     }
 
-    /// Hands a call to the gateway and waits for its outcome.
+    /// Hands a call to the gateway, waits for its outcome and counts it.
     pub(crate) async fn exchange(
+        &self,
+        method: &str,
+        body: RequestBody,
+        timeout: Option<Duration>,
+    ) -> Result<Answer, ApiError> {
+        let under_way = self.meter.begin();
+        let outcome = self.hand_over(method, body, timeout).await;
+        under_way.ended(&outcome);
+        outcome
+    }
+
+    async fn hand_over(
         &self,
         method: &str,
         body: RequestBody,

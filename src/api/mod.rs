@@ -52,6 +52,7 @@ mod uploads;
 mod chat;
 mod gateway;
 mod holds;
+mod outcomes;
 
 // One request and its response.
 mod form_body;
@@ -67,6 +68,7 @@ pub use self::{
     error::{ApiError, NotSentCause, UnknownCause},
     handle::Api,
     multipart::MultipartForm,
+    outcomes::CallCounts,
     server::{Server, ServerError},
 };
 pub(crate) use self::{

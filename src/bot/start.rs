@@ -1,6 +1,11 @@
 //! Starting a bot: its parts are put together here.
 
-use std::{io, sync::mpsc, thread, time::Duration};
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 #[cfg(feature = "journal")]
 use actix::Actor;
@@ -22,6 +27,7 @@ use crate::{
     handle::BotHandle,
     report::BotReport,
     source::{PollingMonitor, PollingSettings, PollingSource},
+    timings::Stopwatch,
     worker::WorkerFactory,
 };
 
@@ -115,12 +121,14 @@ impl Bot {
         let kept = keeping::open(journal, delivery, bot_id).await?;
         let api = Api::start(config);
         let backing = kept.backing(&monitor);
+        let handler_time = Arc::new(Stopwatch::default());
         let workers = WorkerFactory {
             handlers,
             api: api.clone(),
             on_error,
             max_ages,
             backing: backing.clone(),
+            handler_time: Arc::clone(&handler_time),
         };
         let settings = EngineSettings {
             placement,
@@ -161,7 +169,10 @@ impl Bot {
             }
         };
         tracing::info!(bot_id, "started");
-        Ok(BotHandle::new(engine, api, monitor, backing))
+        let handle = BotHandle::new(engine, api, monitor, backing, handler_time);
+        #[cfg(feature = "metrics")]
+        actix_rt::spawn(crate::metrics::publish(handle.clone()));
+        Ok(handle)
     }
 }
 

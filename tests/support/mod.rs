@@ -169,6 +169,11 @@ fn build_example(name: &str) {
     let mut build = Command::new(cargo);
     build
         .args(["build", "--quiet", "--example", name])
+        .args(if name == "monitor" {
+            &["--all-features"][..]
+        } else {
+            &[]
+        })
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     // What cargo tells a test about its package makes the build scripts of dependencies run again, and with them most of
     // the build.

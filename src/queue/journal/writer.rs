@@ -120,6 +120,7 @@ pub(super) struct Writer {
     /// Bytes written since the last checkpoint, roughly.
     written: u64,
     foreign: Foreign,
+    pushed: Pushed,
 }
 
 impl Writer {
@@ -150,6 +151,7 @@ impl Writer {
             maintained: now,
             written: 0,
             foreign: Foreign::new(now),
+            pushed: Pushed::default(),
         };
         writer.take_over(recovered, wall, now)?;
         // Processes that never live long must not let the log grow from one to the next.
@@ -370,10 +372,7 @@ impl Writer {
     }
 
     fn shelve(&mut self, push: Push, rows: Vec<Option<RowId>>) {
-        let mut pushed = Pushed {
-            kept: 0,
-            duplicates: 0,
-        };
+        let mut pushed = Pushed::default();
         for ((lane, update), row) in push.updates.into_iter().zip(rows) {
             let Some(row) = row else {
                 pushed.duplicates += 1;
@@ -394,12 +393,23 @@ impl Writer {
             };
             self.shelf.push(&lane, slot);
         }
+        self.pushed.kept += pushed.kept;
+        self.pushed.duplicates += pushed.duplicates;
         let _ = push.reply.send(Ok(pushed));
     }
 
+    /// Returns how many updates fit: none beyond the bounds that are set.
+    fn free_rows(&self) -> usize {
+        if self.shelf.bytes() < self.settings.bytes {
+            self.settings.rows.saturating_sub(self.shelf.len())
+        } else {
+            0
+        }
+    }
+
     fn answer_rooms(&mut self) {
-        let rows = self.settings.rows.saturating_sub(self.shelf.len());
-        if rows > 0 && self.shelf.bytes() < self.settings.bytes && self.blocked.is_none() {
+        let rows = self.free_rows();
+        if rows > 0 && self.blocked.is_none() {
             for reply in self.rooms.drain(..) {
                 let _ = reply.send(Ok(rows));
             }
