@@ -142,7 +142,7 @@ impl Bot {
         self
     }
 
-    /// Changes the settings of the [`Api`] that handlers use: timeouts, connections, flood waits.
+    /// Changes the settings of the [`Api`](crate::api::Api) that handlers use: timeouts, connections, flood waits.
     pub fn api_config(mut self, change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
         self.api = self.api.map(change);
         self

@@ -28,7 +28,7 @@ const PROXY_HEADERS: [&str; 5] = [
     "x-real-ip",
 ];
 
-/// The secret that the owner of a bot sends to its [monitor](super). `Debug` does not show it.
+/// The secret that the owner of a bot sends to its [monitor](crate::monitor). `Debug` does not show it.
 #[derive(Clone)]
 pub struct AccessToken(Arc<str>);
 

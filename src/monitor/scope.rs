@@ -17,7 +17,7 @@ use super::{
 use crate::handle::BotHandle;
 
 /// Returns the monitor of a bot, to be mounted at `path` (such as `/bot`, or nothing for the root) with
-/// [`App::service`](actix_web::App::service). See the [module](self) for what it answers.
+/// [`App::service`](actix_web::App::service). See the [module](crate::monitor) for what it answers.
 ///
 /// It may be called once per worker of the server; the monitors of one bot share their limits.
 pub fn scope(path: impl Into<String>, bot: BotHandle) -> Monitor {
