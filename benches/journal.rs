@@ -7,6 +7,7 @@
 #![allow(missing_docs, reason = "the macros of criterion expand to public functions")]
 #![allow(
     dead_code,
+    unreachable_pub,
     unused_imports,
     reason = "the journal is private to the crate, so its source is a module of this program"
 )]
@@ -18,6 +19,9 @@ use actogram_actors::Lane;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use queue::store::{CheckpointMode, Durability, RowId, Store, StoreOptions, Timestamp};
 use update::Update;
+
+#[path = "../src/timings.rs"]
+mod timings;
 
 #[path = "."]
 mod queue {

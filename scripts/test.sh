@@ -23,4 +23,7 @@ if ! command -v strace >/dev/null; then install strace; fi
 # Gives programs another wall clock.
 if ! command -v faketime >/dev/null; then install faketime; fi
 
+# Shows the live page of the monitor.
+if ! command -v chromium >/dev/null; then install --no-install-recommends chromium; fi
+
 cargo test --workspace --all-features "$@"

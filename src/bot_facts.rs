@@ -1,16 +1,21 @@
-//! What all workers of one bot share: the name of the bot, and how many updates no route took.
+//! What all workers of one bot share: the name of the bot, how many updates no route took, and how long handlers take.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::OnceCell;
 
-use crate::api::{Api, ApiError};
+use crate::{
+    api::{Api, ApiError},
+    timings::Stopwatch,
+};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct BotFacts {
     username: OnceCell<Box<str>>,
     unrouted: AtomicU64,
+    /// Time of each attempt of a handler.
+    pub(crate) handler_time: Stopwatch,
 }
 
 impl BotFacts {

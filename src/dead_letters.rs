@@ -31,6 +31,17 @@ impl FromStr for DeadLetterId {
     }
 }
 
+#[cfg(feature = "monitor")]
+impl DeadLetterId {
+    pub(crate) fn of(number: i64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// Why an update became a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -254,6 +265,12 @@ struct DamagedLetter {
 
 fn damaged(id: DeadLetterId, damage: &'static str) -> Error {
     Error::Journal(Box::new(DamagedLetter { id, damage }))
+}
+
+/// Returns whether an error says that the letter itself is damaged.
+#[cfg(feature = "monitor")]
+pub(crate) fn is_damaged(error: &Error) -> bool {
+    matches!(error, Error::Journal(cause) if cause.is::<DamagedLetter>())
 }
 
 fn failed(error: QueueError) -> Error {

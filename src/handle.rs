@@ -2,17 +2,20 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use actogram_actors::{EngineError, EngineHandle, ShutdownReport, Snapshot, StopReason};
+use actogram_actors::{EngineError, EngineHandle, LaneLoad, ShutdownReport, Snapshot, StopReason};
 
+#[cfg(feature = "monitor")]
+use crate::monitor::Lookout;
 #[cfg(feature = "webhook")]
 use crate::webhook::{WebhookCounts, WebhookMonitor};
 use crate::{
-    api::Api,
+    api::{Api, CallCounts},
     backing::Backing,
     bot_facts::BotFacts,
     error::Error,
     report::BotReport,
     source::{PollingCounts, PollingMonitor},
+    timings::Timings,
 };
 #[cfg(feature = "journal")]
 use crate::{
@@ -34,21 +37,30 @@ pub struct BotHandle {
     bot: Arc<BotFacts>,
     #[cfg(feature = "webhook")]
     webhook: Option<WebhookMonitor>,
+    #[cfg(feature = "monitor")]
+    lookout: Arc<Lookout>,
 }
 
 /// How things stand, at one moment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BotSnapshot {
+    /// Id of the bot.
+    pub bot_id: u64,
     /// Lanes, deliveries, credit and how fetching goes.
     pub engine: Snapshot,
-    /// Unusual things in long polling.
+    /// What long polling received, and unusual things in it.
     pub polling: PollingCounts,
     /// Updates that no route of a [`Router`](crate::Router) took. They count as done.
     pub unrouted: u64,
     /// How the webhook goes, for a bot that was started with one.
     #[cfg(feature = "webhook")]
     pub webhook: Option<WebhookCounts>,
+    /// How the calls of handlers and of the host have ended.
+    pub calls: CallCounts,
+    /// Attempts of handlers that have ended, however they did, and how long each took. What waits for its turn is not
+    /// included.
+    pub attempts: Timings,
 }
 
 impl fmt::Debug for BotHandle {
@@ -75,6 +87,8 @@ impl BotHandle {
             bot,
             #[cfg(feature = "webhook")]
             webhook: None,
+            #[cfg(feature = "monitor")]
+            lookout: Arc::default(),
         }
     }
 
@@ -84,11 +98,10 @@ impl BotHandle {
         self
     }
 
-    /// Waits until the bot has stopped, however it did.
-    #[cfg(feature = "webhook")]
-    pub(crate) async fn stopped(&self) {
-        // An engine that is gone has stopped too.
-        let _ = self.engine.wait().await;
+    /// What all monitors of this bot share.
+    #[cfg(feature = "monitor")]
+    pub(crate) fn lookout(&self) -> &Arc<Lookout> {
+        &self.lookout
     }
 
     /// Returns the handle for calls to the Bot API. It works until the thread that runs the bot ends.
@@ -178,12 +191,50 @@ impl BotHandle {
     /// Returns [`EngineError::Gone`] when the bot has stopped.
     pub async fn snapshot(&self) -> Result<BotSnapshot, Error> {
         Ok(BotSnapshot {
+            bot_id: self.api.bot_id(),
             engine: self.engine.snapshot().await?,
             polling: self.monitor.counts(),
             unrouted: self.bot.unrouted(),
             #[cfg(feature = "webhook")]
             webhook: self.webhook.as_ref().map(WebhookMonitor::counts),
+            calls: self.api.call_counts(),
+            attempts: self.bot.handler_time.read(),
         })
+    }
+
+    /// Returns whether the bot has begun to stop, or has stopped.
+    pub fn is_stopping(&self) -> bool {
+        self.engine.is_stopping()
+    }
+
+    /// Waits until the engine has stopped or its thread has ended.
+    #[cfg(any(feature = "metrics", feature = "webhook"))]
+    pub(crate) async fn stopped(&self) {
+        // What became of it is told elsewhere.
+        let _ = self.engine.wait().await;
+    }
+
+    /// Returns what made the bot stop, once it has stopped.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.engine.report().map(|report| report.reason)
+    }
+
+    /// Returns the lanes with the most unfinished updates, longest first, at most `limit` (with [direct
+    /// delivery](crate::Bot::direct) at most [`Snapshot::LONGEST`]). Looks at every lane that has one: a few
+    /// milliseconds for 100,000 lanes.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Gone`] when the bot has stopped; [`Error::Journal`] when the journal has failed.
+    pub async fn longest_lanes(&self, limit: usize) -> Result<Vec<LaneLoad>, Error> {
+        #[cfg(feature = "journal")]
+        if let Some(journal) = self.backing.journal() {
+            let longest = journal.longest(limit).await;
+            return longest.map_err(|error| Error::Journal(Box::new(error)));
+        }
+        let mut longest = self.engine.snapshot().await?.longest;
+        longest.truncate(limit);
+        Ok(longest)
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 use crate::{
     error::Error,
     queue::{Journal, QueueError},
+    timings::Timings,
 };
 
 /// What is in a journal, at one moment; from [`BotHandle::journal_stats`](crate::BotHandle::journal_stats).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct JournalStats {
     /// Updates that are not finished; those of other bots that have used the file are among them.
@@ -41,6 +42,17 @@ pub struct JournalStats {
     pub file_bytes: u64,
     /// Size of its write-ahead log in bytes.
     pub wal_bytes: u64,
+    /// Updates that were written to it since the bot started.
+    pub journaled: u64,
+    /// Updates that were received again since the bot started, and left out.
+    pub duplicates: u64,
+    /// Commits that waited for the disk since the bot started, and how long each took.
+    pub syncs: Timings,
+    /// Whether it can be written. When not, the disk is full or another program holds the file; the bot waits for
+    /// that, and the updates wait at the Bot API server.
+    pub writable: bool,
+    /// Whether it has reached its bound, so that no further update is fetched until one is finished.
+    pub full: bool,
 }
 
 impl JournalStats {
@@ -65,6 +77,11 @@ impl JournalStats {
             remembered: totals.dedup_ids,
             file_bytes: totals.file_bytes,
             wal_bytes: totals.wal_bytes,
+            journaled: counts.pushed.kept as u64,
+            duplicates: counts.pushed.duplicates as u64,
+            syncs: counts.syncs,
+            writable: !counts.blocked,
+            full: counts.full,
         })
     }
 }

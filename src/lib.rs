@@ -66,6 +66,7 @@ mod backing;
 mod lane;
 mod lane_choice;
 mod nesting;
+mod timings;
 mod staleness;
 mod worker;
 mod handler;
@@ -82,6 +83,10 @@ mod handle;
 mod dead_letters;
 #[cfg(feature = "journal")]
 mod journal_stats;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(feature = "monitor")]
+pub mod monitor;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod report;
@@ -105,7 +110,7 @@ pub mod fuzzing {
 struct Readme;
 
 pub use actogram_actors::{
-    Backoff, EngineError, Lane, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,
+    Backoff, EngineError, Lane, LaneLoad, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,
 };
 pub use frankenstein;
 
@@ -127,6 +132,7 @@ pub use self::{
     router::{CommandRoute, HandlerFn, Interests, Middleware, Next, Router},
     shorthands::CallbackError,
     source::{PollingCounts, PollingError},
+    timings::Timings,
     worker::DeadUpdate,
 };
 #[cfg(feature = "journal")]

@@ -138,6 +138,8 @@ impl Consumer<Update> for Worker {
             Acknowledger::new(self.backing.clone(), seq),
             Arc::clone(&self.bot),
         );
+        // Also when the engine drops this at the deadline.
+        let _running = self.bot.handler_time.start();
         let handled = async { tell_user(self.handler.handle(context.clone()).await, &context).await }
             .instrument(span)
             .await;
@@ -169,6 +171,7 @@ impl Consumer<Update> for Worker {
         );
         if let Some(ErrorHook(hook)) = &self.on_error {
             let (error, api) = (cause.chain(), self.api.clone());
+            let span = tracing::info_span!("update", update_id = update.id(), lane = %delivery.lane, attempt);
             hook(DeadUpdate {
                 update,
                 error,
@@ -176,6 +179,7 @@ impl Consumer<Update> for Worker {
                 attempt,
                 api,
             })
+            .instrument(span)
             .await;
         }
     }

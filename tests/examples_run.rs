@@ -128,6 +128,44 @@ fn the_embedded_bot_lives_and_stops_with_its_host() {
     assert!(printed.contains("stopped cleanly"), "{printed}");
 }
 
+#[cfg(feature = "monitor")]
+#[test]
+fn the_monitored_bot_can_be_watched_until_it_stops_with_its_host() {
+    let stage = Stage::new();
+    let ann = stage.bot.user("Ann");
+    let host = stage.run_example_with("monitor", |command| {
+        command
+            .env("ADDRESS", "127.0.0.1:0")
+            .env("ACTOGRAM_JOURNAL", "off");
+    });
+    until_blocking("the host listens", || host.printed().contains("the page is at"));
+    let address = host.printed().split("http://").nth(1).unwrap().trim().to_owned();
+    let address = address.trim_end_matches("/bot/");
+    ann.say("hello");
+    stage.until_blocking("it is confirmed", |view| view.pending_count() == 0);
+
+    let get = |path: &str| http(address, &format!("GET {path} HTTP/1.0\r\n\r\n"));
+    let (home, health, ready) = (get("/"), get("/bot/healthz"), get("/bot/readyz"));
+    let (metrics, page) = (get("/bot/metrics"), get("/bot/"));
+    host.signal(Signal::TERM);
+    let (exit, printed) = host.wait();
+
+    assert!(
+        home.ends_with("the application that the bot lives in\n"),
+        "{home}"
+    );
+    assert!(health.contains(r#""healthy":true"#), "{health}");
+    assert!(ready.contains(r#""ready":true"#), "{ready}");
+    assert!(
+        metrics.contains("actogram_updates_received_total{bot="),
+        "{metrics}"
+    );
+    assert!(page.contains("<title>bot</title>"), "{page}");
+    assert!(exit.success(), "{printed}");
+    assert!(printed.contains("stopped cleanly"), "{printed}");
+    assert_eq!(ann.heard(), ["hello"]);
+}
+
 #[test]
 fn the_playground_talks_shows_the_pipeline_and_stops_cleanly() {
     let mut command = example("playground");

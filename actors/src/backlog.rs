@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     delivery::{Credit, DeadLetter, Delivery, Failure, Lane, Outcome, Seq},
-    lanes::{LaneCounts, Lanes},
+    lanes::{LaneCounts, LaneLoad, Lanes},
     ledger::Ledger,
     retry::{Decision, RetryPlace, RetryPolicy},
     source::{Ending, Progress, Settled},
@@ -285,6 +285,11 @@ impl<T> Backlog<T> {
 
     pub(crate) fn counts(&self) -> LaneCounts {
         self.lanes.counts()
+    }
+
+    /// Returns the lanes with the most deliveries, longest first.
+    pub(crate) fn longest(&self, limit: usize) -> Vec<LaneLoad> {
+        self.lanes.longest(limit)
     }
 
     pub(crate) fn totals(&self) -> Totals {

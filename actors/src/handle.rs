@@ -3,11 +3,13 @@
 use std::{fmt, future::Future, io, sync::Arc, time::Duration};
 
 use actix::{Addr, Recipient};
+use tokio::sync::watch;
 
 use crate::{
     backlog::Totals,
     delivery::Payload,
     error::EngineError,
+    lanes::LaneLoad,
     poller::PollerHandle,
     polling::PollingState,
     shutdown::{KeepSignals, Published, Shutdown, ShutdownCoordinator, ShutdownReport, StopReason, Urgency},
@@ -24,6 +26,7 @@ pub struct EngineHandle {
     keep_signals: Recipient<KeepSignals>,
     workload: Recipient<TellWorkload>,
     polling: PollerHandle,
+    stopping: watch::Receiver<bool>,
     report: Published,
 }
 
@@ -45,8 +48,17 @@ pub struct Snapshot {
     pub oldest_age: Option<Duration>,
     /// What was done since the start.
     pub totals: Totals,
+    /// The lanes with the most deliveries, longest first; at most [`Snapshot::LONGEST`].
+    pub longest: Vec<LaneLoad>,
     /// How fetching goes.
     pub polling: PollingState,
+    /// Whether the engine has been told to stop, or stops by itself.
+    pub stopping: bool,
+}
+
+impl Snapshot {
+    /// Number of lanes in [`longest`](Self::longest).
+    pub const LONGEST: usize = 10;
 }
 
 impl fmt::Debug for EngineHandle {
@@ -62,6 +74,7 @@ impl EngineHandle {
         coordinator: &Addr<ShutdownCoordinator<T>>,
         supervisor: &Addr<Supervisor<T>>,
         polling: PollerHandle,
+        stopping: watch::Receiver<bool>,
         report: Published,
     ) -> Self {
         Self {
@@ -69,6 +82,7 @@ impl EngineHandle {
             keep_signals: coordinator.clone().recipient(),
             workload: supervisor.clone().recipient(),
             polling,
+            stopping,
             report,
         }
     }
@@ -152,6 +166,11 @@ impl EngineHandle {
         self.report.borrow().clone()
     }
 
+    /// Returns whether the engine has begun to stop, or has stopped.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow() || self.report.borrow().is_some()
+    }
+
     /// Stops fetching until [`resume`](Self::resume); a fetch under way is cancelled, accepted deliveries go on, and
     /// what they finish is committed.
     ///
@@ -198,7 +217,9 @@ impl EngineHandle {
             credit: workload.credit.0,
             oldest_age: workload.oldest_age,
             totals: workload.totals,
+            longest: workload.longest,
             polling,
+            stopping: self.is_stopping(),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Which delivery may run next: one at a time per lane, lanes take turns. Pure: `now` is an argument.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
     time::Instant,
 };
 
@@ -99,6 +100,20 @@ pub struct LaneCounts {
     pub waiting: usize,
     /// Jobs that sleep until their repetition.
     pub retrying: usize,
+}
+
+/// A lane and how long its queue is, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaneLoad {
+    /// The lane.
+    pub lane: Lane,
+    /// Jobs in it, its head included.
+    pub jobs: usize,
+    /// Whether a job of it runs.
+    pub running: bool,
+    /// Whether its head sleeps until its repetition.
+    pub retrying: bool,
 }
 
 impl<J> Default for Lanes<J> {
@@ -344,6 +359,31 @@ impl<J> Lanes<J> {
     /// Returns how many jobs are running.
     pub fn running(&self) -> usize {
         self.running
+    }
+
+    /// Returns the lanes with the most jobs, at most `limit`, longest first; of equally long ones the one whose key sorts
+    /// first. Looks at every lane.
+    pub fn longest(&self, limit: usize) -> Vec<LaneLoad> {
+        // The top of the heap is the lane that gives way first.
+        let mut heap = BinaryHeap::with_capacity(limit.saturating_add(1).min(self.lanes.len() + 1));
+        for (lane, queue) in &self.lanes {
+            heap.push((Reverse(queue.jobs.len()), lane));
+            if heap.len() > limit {
+                heap.pop();
+            }
+        }
+        heap.into_sorted_vec()
+            .into_iter()
+            .filter_map(|(Reverse(jobs), lane)| {
+                let queue = self.lanes.get(lane)?;
+                Some(LaneLoad {
+                    lane: lane.clone(),
+                    jobs,
+                    running: queue.running > 0,
+                    retrying: matches!(queue.stand, Stand::Asleep(_)),
+                })
+            })
+            .collect()
     }
 
     /// Returns the numbers for a snapshot.

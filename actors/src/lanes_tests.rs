@@ -44,6 +44,36 @@ fn lanes_take_turns_whatever_their_backlog() {
 }
 
 #[test]
+fn the_longest_lanes_come_first_with_the_state_of_their_heads() {
+    let now = Instant::now();
+    let mut lanes = Lanes::default();
+    for (key, jobs) in [("b", 2), ("c", 5), ("a", 2), ("d", 1), ("e", 3)] {
+        for job in 0..jobs {
+            lanes.push(&lane(key), job);
+        }
+    }
+    take(&mut lanes);
+    take(&mut lanes);
+    lanes.sleep(&lane("c"), now);
+
+    let longest = lanes.longest(4);
+
+    let seen: Vec<_> = longest
+        .iter()
+        .map(|load| (load.lane.as_str(), load.jobs, load.running, load.retrying))
+        .collect();
+    let expected = [
+        ("c", 5, false, true),
+        ("e", 3, false, false),
+        ("a", 2, false, false),
+        ("b", 2, true, false),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(lanes.longest(0), []);
+    assert_eq!(lanes.longest(usize::MAX).len(), 5);
+}
+
+#[test]
 fn a_sleeping_head_holds_its_lane_and_no_other() {
     let now = Instant::now();
     let mut lanes = Lanes::default();

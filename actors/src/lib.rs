@@ -114,7 +114,7 @@ pub use delivery::{Credit, DeadLetter, Delivery, Failure, Lane, Offset, Outcome,
 pub use engine::Engine;
 pub use error::{Cause, EngineError, SourceError};
 pub use handle::{EngineHandle, Snapshot};
-pub use lanes::{LaneCounts, Lanes};
+pub use lanes::{LaneCounts, LaneLoad, Lanes};
 pub use poller::Poller;
 pub use polling::PollingState;
 pub use pool::Placement;

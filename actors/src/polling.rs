@@ -74,6 +74,9 @@ pub struct PollingState {
     pub last_error: Option<String>,
     /// Time since the last fetch that succeeded; `None` before the first one.
     pub last_success_age: Option<Duration>,
+    /// Time since the first fetch that began after the last success: how long success has been waited for. `None` while
+    /// nothing is to be fetched, because there is no credit or fetching is paused.
+    pub trying_for: Option<Duration>,
 }
 
 /// Everything the loop owns.
@@ -97,6 +100,7 @@ pub(crate) struct PollingTask<S: Source> {
     end_watcher: Option<oneshot::Sender<PollingEnded>>,
     state: PollingState,
     last_success: Option<Instant>,
+    trying_since: Option<Instant>,
 }
 
 impl<S: Source> fmt::Debug for PollingTask<S> {
@@ -132,6 +136,7 @@ impl<S: Source> PollingTask<S> {
             end_watcher: None,
             state: PollingState::default(),
             last_success: None,
+            trying_since: None,
         }
     }
 
@@ -183,6 +188,7 @@ impl<S: Source> PollingTask<S> {
         } else if self.credit.any() && self.resume_at.is_none() {
             let (source, credit) = (Rc::clone(&self.source), self.credit);
             self.untold = false;
+            self.trying_since.get_or_insert_with(Instant::now);
             self.fetch = Some(async move { source.next_batch(credit).await }.boxed_local());
         }
     }
@@ -229,6 +235,7 @@ impl<S: Source> PollingTask<S> {
                 self.state.fetches += 1;
                 self.state.last_error = None;
                 self.last_success = Some(Instant::now());
+                self.trying_since = None;
                 if let Some(last) = batch.last() {
                     if batch.len() > self.credit.0 {
                         tracing::error!(
@@ -297,6 +304,7 @@ impl<S: Source> PollingTask<S> {
             Command::SetPaused { paused, reply } => {
                 self.state.paused = paused;
                 self.source.set_open(!paused && !self.stopped);
+                self.trying_since = None;
                 if paused && self.fetch.take().is_some() {
                     // The cancelled fetch may not have told what it was to tell.
                     self.untold = true;
@@ -312,6 +320,7 @@ impl<S: Source> PollingTask<S> {
                     fetching: self.fetch.is_some(),
                     failures_in_a_row: self.backoff.failures(),
                     last_success_age: self.last_success.map(|at| at.elapsed()),
+                    trying_for: self.trying_since.map(|since| since.elapsed()),
                     ..self.state.clone()
                 });
             }

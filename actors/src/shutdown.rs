@@ -97,6 +97,7 @@ pub struct ShutdownCoordinator<T: Payload> {
     supervisor: Addr<Supervisor<T>>,
     deadlines: Deadlines,
     publish: Option<watch::Sender<Option<Arc<ShutdownReport>>>>,
+    stopping: watch::Sender<bool>,
     source_error: Option<SourceError>,
     signals: Option<SignalWatch>,
 }
@@ -116,18 +117,20 @@ impl<T: Payload> ShutdownCoordinator<T> {
         poller: PollerHandle,
         supervisor: Addr<Supervisor<T>>,
         deadlines: Deadlines,
-    ) -> (Self, Published) {
+    ) -> (Self, watch::Receiver<bool>, Published) {
         let (publish, published) = watch::channel(None);
+        let (stopping, begun) = watch::channel(false);
         let coordinator = Self {
             feeder,
             poller,
             supervisor,
             deadlines,
             publish: Some(publish),
+            stopping,
             source_error: None,
             signals: None,
         };
-        (coordinator, published)
+        (coordinator, begun, published)
     }
 }
 
@@ -189,6 +192,7 @@ impl<T: Payload> actix::Handler<Shutdown> for ShutdownCoordinator<T> {
 
     fn handle(&mut self, request: Shutdown, _: &mut Self::Context) {
         if let Some(publish) = self.publish.take() {
+            self.stopping.send_replace(true);
             tracing::info!(reason = ?request.reason, deadline = ?self.deadlines.drain, "stopping");
             let parts = Parts {
                 feeder: self.feeder.clone(),

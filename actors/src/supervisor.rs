@@ -17,8 +17,9 @@ use crate::{
     backlog::{Backlog, Next, Totals},
     delivery::{Credit, DeadLetter, Delivery, Failure, Lane, Outcome, Payload, Retry, Seq},
     error::Cause,
+    handle::Snapshot,
     handler::{Bury, Handle},
-    lanes::LaneCounts,
+    lanes::{LaneCounts, LaneLoad},
     pool::{Pool, WorkerId},
     source::Progress,
 };
@@ -114,6 +115,7 @@ pub(crate) struct Workload {
     pub(crate) credit: Credit,
     pub(crate) oldest_age: Option<Duration>,
     pub(crate) totals: Totals,
+    pub(crate) longest: Vec<LaneLoad>,
 }
 
 /// An attempt ended. From the supervisor's tasks to itself.
@@ -417,6 +419,7 @@ impl<T: Payload> actix::Handler<TellWorkload> for Supervisor<T> {
             credit: self.backlog.credit(),
             oldest_age: self.backlog.oldest_age(now()),
             totals: self.backlog.totals(),
+            longest: self.backlog.longest(Snapshot::LONGEST),
         })
     }
 }

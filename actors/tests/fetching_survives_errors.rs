@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use actogram_actors::{Backoff, Outcome, SourceError, StopReason};
+use actogram_actors::{Backoff, CreditPolicy, Outcome, SourceError, StopReason};
 use support::{Feed, Gate, engine, until, virtual_time};
 
 #[test]
@@ -134,5 +134,78 @@ fn a_paused_source_is_not_asked_and_what_ends_meanwhile_is_committed() {
         engine.resume().await.unwrap();
         until("the second is settled", || feed.settled_count() == 2).await;
         engine.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn how_long_success_is_waited_for_counts_from_the_first_try_and_only_while_one_is_wanted() {
+    virtual_time(async {
+        let (feed, gate) = (Feed::new(), Gate::closed());
+        feed.fail(SourceError::transient("down").with_retry_after(Duration::from_secs(30)));
+        feed.fail(SourceError::transient("down").with_retry_after(Duration::from_secs(60)));
+        feed.offer([("a", 1)]);
+        let passed = gate.clone();
+        let engine = engine(&feed, move |_| {
+            let gate = passed.clone();
+            async move {
+                gate.pass().await;
+                Outcome::Done
+            }
+        })
+        .credit(CreditPolicy::Lockstep(1))
+        .start()
+        .await
+        .unwrap();
+
+        until("it failed twice", || feed.fetched_at().len() == 2).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let trying = engine.snapshot().await.unwrap().polling.trying_for.unwrap();
+        until("it came", || feed.fetched_at().len() == 3).await;
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        let busy = engine.snapshot().await.unwrap().polling;
+        gate.open();
+        until("it is settled", || feed.settled_count() == 1).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let idle = engine.snapshot().await.unwrap().polling.trying_for.unwrap();
+        engine.pause().await.unwrap();
+        let paused = engine.snapshot().await.unwrap().polling;
+
+        assert!((50..55).contains(&trying.as_secs()), "{trying:?}");
+        assert_eq!(busy.trying_for, None, "no more is wanted while it is handled");
+        assert!(busy.last_success_age.unwrap() >= Duration::from_secs(200));
+        assert!((5..7).contains(&idle.as_secs()), "{idle:?}");
+        assert_eq!(paused.trying_for, None);
+        engine.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_snapshot_tells_that_the_engine_stops_before_it_has() {
+    virtual_time(async {
+        let (feed, gate) = (Feed::new(), Gate::closed());
+        feed.offer([("a", 1)]);
+        let passed = gate.clone();
+        let engine = engine(&feed, move |_| {
+            let gate = passed.clone();
+            async move {
+                gate.pass().await;
+                Outcome::Done
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+        until("it was fetched", || !feed.fetched_at().is_empty()).await;
+        let before = engine.snapshot().await.unwrap();
+
+        let report = engine.shutdown();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let during = engine.snapshot().await.unwrap();
+        gate.open();
+        report.await.unwrap();
+
+        assert_eq!((before.stopping, during.stopping), (false, true));
+        assert_eq!(during.longest[0].lane.as_str(), "a");
+        assert!(engine.is_stopping());
     });
 }

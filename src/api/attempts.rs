@@ -9,6 +9,7 @@ use super::{
     config::ApiConfig,
     error::ApiError,
     options::CallOptions,
+    outcomes::CallMeter,
     repeat::{may_be_repeated, pauses, repetition_found_it_done},
     turns::Turn,
 };
@@ -16,6 +17,7 @@ use super::{
 /// The rules for the attempts of one call.
 pub(crate) struct Attempts<'a> {
     method: &'a str,
+    meter: &'a CallMeter,
     /// Whether executing it twice does no harm.
     harmless: bool,
     /// Whether it is repeated after an unknown outcome.
@@ -27,10 +29,17 @@ pub(crate) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub(crate) fn new(config: &ApiConfig, method: &'a str, options: &CallOptions, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        config: &ApiConfig,
+        meter: &'a CallMeter,
+        method: &'a str,
+        options: &CallOptions,
+        timeout: Duration,
+    ) -> Self {
         let harmless = method == super::downloads::DOWNLOAD || may_be_repeated(method);
         Self {
             method,
+            meter,
             harmless,
             repeats_unknown: harmless || options.repeat_unknown,
             most: config.attempts,
@@ -68,6 +77,7 @@ impl<'a> Attempts<'a> {
                             retry_after_secs = retry_after.as_secs(),
                             "flood control asks for a wait"
                         );
+                        self.meter.flood_wait();
                         turn.flooded(*retry_after);
                         continue 'turn;
                     }

@@ -24,6 +24,7 @@ use super::{
     error::ApiError,
     fetch::{Fetch, Fetched},
     options::CallOptions,
+    outcomes::CallMeter,
     progress::ProgressSender,
     request::{OpenBody, RequestBody},
     response::{self, Answer},
@@ -85,12 +86,13 @@ pub(crate) struct ApiGateway {
 
 impl ApiGateway {
     /// Builds the gateway on the current arbiter.
-    pub(crate) fn new(config: ApiConfig) -> Self {
+    pub(crate) fn new(config: ApiConfig, meter: CallMeter) -> Self {
         Self {
             shared: Rc::new(Shared {
                 transport: Transport::new(&config),
                 turns: Turns::new(Schedule::new(config.max_connections, config.max_waiting_per_chat)),
                 config,
+                meter,
             }),
         }
     }
@@ -123,7 +125,7 @@ impl actix::Handler<Call> for ApiGateway {
                         Some(timeout) => timeout,
                         None => shared.timeout_of(&body).await?,
                     };
-                    let attempts = Attempts::new(&shared.config, &method, &options, timeout);
+                    let attempts = Attempts::new(&shared.config, &shared.meter, &method, &options, timeout);
                     let attempt = async |time_left| {
                         let transfer = shared.transport.call_reporting(
                             &method,
@@ -143,7 +145,7 @@ impl actix::Handler<Call> for ApiGateway {
                 let call = async move {
                     let timeout =
                         timeout.unwrap_or_else(|| shared.config.transfer_timeout(fetch.expected_len()));
-                    let attempts = Attempts::new(&shared.config, &method, &options, timeout);
+                    let attempts = Attempts::new(&shared.config, &shared.meter, &method, &options, timeout);
                     let attempt =
                         async |time_left| fetch.run(&shared.transport, time_left, progress.as_ref()).await;
                     attempts.run(turn?, attempt, Fetched::never).await
@@ -186,6 +188,7 @@ pub(crate) struct Shared {
     transport: Transport,
     turns: Rc<Turns>,
     config: ApiConfig,
+    meter: CallMeter,
 }
 
 impl Shared {

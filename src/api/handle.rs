@@ -15,6 +15,7 @@ use super::{
     gateway::{ApiGateway, Call, Reply, Work},
     multipart::MultipartForm,
     options::CallOptions,
+    outcomes::{CallCounts, CallMeter},
     progress::{ProgressHook, ProgressSender},
     request::RequestBody,
     response::Answer,
@@ -63,6 +64,7 @@ pub struct Api {
     pub(crate) progress: Option<ProgressHook>,
     pub(crate) max_download: u64,
     pub(crate) local_files: Option<Arc<Path>>,
+    meter: CallMeter,
 }
 
 impl Api {
@@ -73,19 +75,20 @@ impl Api {
     /// Panics outside an actix system, that is in a plain `#[tokio::main]` program or outside any runtime; see
     /// [`Api::start_in`].
     pub fn start(config: ApiConfig) -> Self {
-        Self::started_by(config, |config| ApiGateway::new(config).start())
+        Self::started_by(config, |config, meter| ApiGateway::new(config, meter).start())
     }
 
     /// Starts a gateway on another arbiter and returns a handle to it. If that arbiter has stopped, every call ends
     /// with [`ApiError::Stopped`].
     pub fn start_in(arbiter: &ArbiterHandle, config: ApiConfig) -> Self {
         // The HTTP client cannot change threads, so it is built on the arbiter.
-        Self::started_by(config, |config| {
-            ApiGateway::start_in_arbiter(arbiter, move |_| ApiGateway::new(config))
+        Self::started_by(config, |config, meter| {
+            ApiGateway::start_in_arbiter(arbiter, move |_| ApiGateway::new(config, meter))
         })
     }
 
-    fn started_by(config: ApiConfig, start: impl FnOnce(ApiConfig) -> Addr<ApiGateway>) -> Self {
+    fn started_by(config: ApiConfig, start: impl FnOnce(ApiConfig, CallMeter) -> Addr<ApiGateway>) -> Self {
+        let meter = CallMeter::default();
         Self {
             places: Arc::new(Semaphore::new(config.max_waiting + config.max_connections)),
             max_waiting: config.max_waiting,
@@ -94,13 +97,19 @@ impl Api {
             progress: None,
             max_download: config.max_download,
             local_files: config.local_files.as_deref().map(Arc::from),
-            gateway: start(config),
+            gateway: start(config, meter.clone()),
+            meter,
         }
     }
 
     /// Returns the id of the bot, read from its token.
     pub fn bot_id(&self) -> u64 {
         self.token.bot_id()
+    }
+
+    /// Returns how the calls of this handle and its clones have ended so far.
+    pub fn call_counts(&self) -> CallCounts {
+        self.meter.read()
     }
 
     /// Calls any method with parameters as a JSON object and returns the JSON text of the result.
@@ -179,8 +188,21 @@ impl Api {
             .await
     }
 
-    /// Hands work to the gateway and waits for its outcome, reporting progress meanwhile.
+    /// Hands work to the gateway, waits for its outcome, reporting progress meanwhile, and counts it.
     pub(crate) async fn ask<T>(
+        &self,
+        method: &str,
+        timeout: Option<Duration>,
+        has_file: bool,
+        work: impl FnOnce(Reply<T>) -> Work,
+    ) -> Result<T, ApiError> {
+        let under_way = self.meter.begin();
+        let outcome = self.ask_uncounted(method, timeout, has_file, work).await;
+        under_way.ended(&outcome);
+        outcome
+    }
+
+    async fn ask_uncounted<T>(
         &self,
         method: &str,
         timeout: Option<Duration>,

@@ -61,6 +61,7 @@ mod holds;
 mod pacing;
 mod attempts;
 mod repeat;
+mod outcomes;
 
 // One request and its response.
 mod fetch;
@@ -81,6 +82,7 @@ pub use self::{
     error::{ApiError, NotSentCause, UnknownCause},
     handle::Api,
     multipart::MultipartForm,
+    outcomes::CallCounts,
     pacing::Pacing,
     progress::Progress,
     server::{Server, ServerError},

@@ -111,7 +111,10 @@ impl Bot {
         };
         tracing::info!(bot_id = api.bot_id(), "started");
         publishing.begin(&api, &engine);
-        Ok(BotHandle::new(engine, api, monitor, backing, bot))
+        let handle = BotHandle::new(engine, api, monitor, backing, bot);
+        #[cfg(feature = "metrics")]
+        actix_rt::spawn(crate::metrics::publish(handle.clone()));
+        Ok(handle)
     }
 
     /// Checks what all ways of getting updates have in common. Nothing is started yet.

@@ -184,6 +184,8 @@ impl Bot {
             webhook.open(intake, polling.lanes, polling.allowed_updates, monitor.clone());
         let handle = BotHandle::new(engine, api, PollingMonitor::default(), backing.clone(), bot)
             .with_webhook(monitor);
+        #[cfg(feature = "metrics")]
+        actix_rt::spawn(crate::metrics::publish(handle.clone()));
         let stopped = handle.clone();
         actix_rt::spawn(async move {
             stopped.stopped().await;

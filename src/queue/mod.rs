@@ -76,7 +76,7 @@ pub(crate) trait Queue: Clone + Unpin + 'static {
 }
 
 /// What became of pushed updates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Pushed {
     /// How many were new.
     pub(crate) kept: usize,

@@ -17,10 +17,12 @@ pub(crate) struct Shared {
     pub(crate) counts: PollingCounts,
 }
 
-/// How often unusual things happened in long polling since the start.
+/// What long polling received, and how often unusual things happened in it, since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PollingCounts {
+    /// Updates received, those included that the journal has or had already.
+    pub received: u64,
     /// Answers 409: another process polls for the same bot, or a webhook is set.
     pub conflicts: u64,
     /// Answers 429: the server asked to wait.

@@ -301,7 +301,11 @@ impl PollingSource {
             let lane = self.moved.borrow().find(&lane).clone();
             let seq = Seq(self.last_seq.get() + 1);
             self.last_seq.set(seq.0);
-            self.monitor.lock().book.give(seq, update.id());
+            {
+                let mut shared = self.monitor.lock();
+                shared.book.give(seq, update.id());
+                shared.counts.received += 1;
+            }
             deliveries.push(Delivery::new(seq, lane, update));
         }
         if deliveries.is_empty() && found > 0 {

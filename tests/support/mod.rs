@@ -168,8 +168,8 @@ fn build_example(name: &str) {
     let mut build = Command::new(cargo);
     build
         .args(["build", "--quiet", "--example", name])
-        // The one that needs a feature is built with those that the tests are built with.
-        .args((name == "webhook").then_some("--all-features"))
+        // Those that need a feature are built with those that the tests are built with.
+        .args(matches!(name, "webhook" | "monitor").then_some("--all-features"))
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     // What cargo tells a test about its package makes the build scripts of dependencies run again, and with them most of
     // the build.

@@ -1,14 +1,17 @@
 //! What an operator asks a running journal for: dead letters and numbers.
 
-use actogram_actors::LaneCounts;
+use actogram_actors::{LaneCounts, LaneLoad};
 
 use super::{
     Journal,
     writer::{Order, Reply},
 };
-use crate::queue::{
-    QueueError,
-    store::{DamagedRow, DeadFilter, DeadLetter, DeadRetry, Opened, RowId, Timestamp, Totals},
+use crate::{
+    queue::{
+        Pushed, QueueError,
+        store::{DamagedRow, DeadFilter, DeadLetter, DeadRetry, Opened, RowId, Timestamp, Totals},
+    },
+    timings::Timings,
 };
 
 /// A question with the place for its answer.
@@ -33,6 +36,10 @@ pub(super) enum Question {
         reply: Reply<bool>,
     },
     Counts(Reply<Counts>),
+    Longest {
+        limit: usize,
+        reply: Reply<Vec<LaneLoad>>,
+    },
 }
 
 impl Question {
@@ -44,6 +51,7 @@ impl Question {
             Self::RetryDead { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::DropDead { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::Counts(reply) => drop(reply.send(Err(error.clone()))),
+            Self::Longest { reply, .. } => drop(reply.send(Err(error.clone()))),
         }
     }
 }
@@ -54,6 +62,14 @@ pub(crate) struct Counts {
     pub(crate) totals: Totals,
     pub(crate) lanes: LaneCounts,
     pub(crate) oldest: Option<Timestamp>,
+    /// What was pushed since the journal was opened.
+    pub(crate) pushed: Pushed,
+    /// Time of the commits that waited for the disk.
+    pub(crate) syncs: Timings,
+    /// Whether the disk is full or another program writes, so that nothing can be written now.
+    pub(crate) blocked: bool,
+    /// Whether there is no room for a further update.
+    pub(crate) full: bool,
 }
 
 /// Every call fails only when the journal has failed, is closed, or cannot do what was asked for now.
@@ -92,6 +108,11 @@ impl Journal {
     /// Returns the numbers.
     pub(crate) async fn counts(&self) -> Result<Counts, QueueError> {
         self.inquire(Question::Counts).await
+    }
+
+    /// Returns the lanes with the most unfinished updates, longest first. Looks at every lane.
+    pub(crate) async fn longest(&self, limit: usize) -> Result<Vec<LaneLoad>, QueueError> {
+        self.inquire(|reply| Question::Longest { limit, reply }).await
     }
 
     async fn inquire<R>(&self, question: impl FnOnce(Reply<R>) -> Question) -> Result<R, QueueError> {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actogram_actors::{Lane, LaneCounts, Lanes};
+use actogram_actors::{Lane, LaneCounts, LaneLoad, Lanes};
 
 use super::super::Ticket;
 use crate::update::Update;
@@ -194,6 +194,11 @@ impl Shelf {
     /// Returns how many bytes the unfinished updates have.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Returns the lanes with the most unfinished updates, longest first.
+    pub(super) fn longest(&self, limit: usize) -> Vec<LaneLoad> {
+        self.lanes.longest(limit)
     }
 
     pub(super) fn counts(&self) -> LaneCounts {

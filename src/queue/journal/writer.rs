@@ -131,6 +131,7 @@ pub(super) struct Writer {
     /// Bytes written since the last checkpoint, roughly.
     written: u64,
     foreign: Foreign,
+    pushed: Pushed,
 }
 
 impl Writer {
@@ -170,6 +171,7 @@ impl Writer {
             prune_ids,
             written: 0,
             foreign: Foreign::new(now),
+            pushed: Pushed::default(),
         };
         writer.take_over(recovered, wall, now)?;
         // Processes that never live long must not let the log grow from one to the next.
@@ -393,11 +395,7 @@ impl Writer {
     }
 
     fn shelve(&mut self, push: Push, rows: Vec<Option<RowId>>) {
-        let mut pushed = Pushed {
-            kept: 0,
-            duplicates: 0,
-            seam: None,
-        };
+        let mut pushed = Pushed::default();
         if let (Some((_, update)), Some(place)) = (push.updates.first(), rows.first()) {
             // What comes again, because its confirmation was lost, is no seam: it was kept before the restart.
             let new = place.map(|_| update.id());
@@ -425,12 +423,23 @@ impl Writer {
             };
             self.shelf.push(self.moved.find(&lane), slot);
         }
+        self.pushed.kept += pushed.kept;
+        self.pushed.duplicates += pushed.duplicates;
         let _ = push.reply.send(Ok(pushed));
     }
 
+    /// Returns how many updates fit: none beyond the bounds that are set.
+    fn free_rows(&self) -> usize {
+        if self.shelf.bytes() < self.settings.bytes {
+            self.settings.rows.saturating_sub(self.shelf.len())
+        } else {
+            0
+        }
+    }
+
     fn answer_rooms(&mut self) {
-        let rows = self.settings.rows.saturating_sub(self.shelf.len());
-        if rows > 0 && self.shelf.bytes() < self.settings.bytes && self.blocked.is_none() {
+        let rows = self.free_rows();
+        if rows > 0 && self.blocked.is_none() {
             for reply in self.rooms.drain(..) {
                 let _ = reply.send(Ok(rows));
             }

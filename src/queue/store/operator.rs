@@ -69,7 +69,7 @@ impl Operator {
         &mut self,
         work: impl FnOnce(&mut Work<'_>) -> Result<R, JournalError>,
     ) -> Result<R, JournalError> {
-        transaction::run(&self.conn, &self.options, |_| Ok(()), work)
+        transaction::run(&self.conn, &self.options, None, |_| Ok(()), work)
     }
 
     /// Counts the rows by state.

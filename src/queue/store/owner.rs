@@ -21,6 +21,7 @@ use super::{
     upkeep::{self, CheckpointMode, CheckpointResult},
     wal,
 };
+use crate::timings::{Stopwatch, Timings};
 
 /// The journal's store. Everything in it blocks the calling thread.
 ///
@@ -37,6 +38,8 @@ pub(crate) struct Store {
     durability: Durability,
     /// Whether a write had an unknown outcome; then nothing is ever written again.
     failed: bool,
+    /// Time of the commits that waited for the disk.
+    syncs: Stopwatch,
     /// Last, because it must be given back after the connection was closed.
     _lock: OwnerLock,
 }
@@ -94,6 +97,7 @@ impl Store {
             epoch,
             durability: Durability::Power,
             failed: false,
+            syncs: Stopwatch::default(),
             _lock: lock,
         };
         Ok((store, recovered))
@@ -127,6 +131,7 @@ impl Store {
         let result = transaction::run(
             &self.conn,
             &self.options,
+            Some(&self.syncs).filter(|_| durability == Durability::Power),
             |counts| {
                 if counts.owner_epoch == epoch {
                     Ok(())
@@ -163,6 +168,11 @@ impl Store {
             .query_row([bot.cast_signed()], |row| row.get(0))
             .optional()?;
         Ok(found)
+    }
+
+    /// Returns how long the commits took that waited for the disk.
+    pub(crate) fn syncs(&self) -> Timings {
+        self.syncs.read()
     }
 
     /// Returns what is known without looking at the rows.
@@ -276,6 +286,7 @@ fn take_over(
     let (epoch, recovered) = transaction::run(
         conn,
         options,
+        None,
         |_| Ok(()),
         |work| {
             work.counts.owner_epoch += 1;

@@ -41,6 +41,27 @@ fn what_was_pushed_is_there_after_a_clean_stop_and_nothing_lies_beside_it() {
 }
 
 #[test]
+fn commits_that_wait_for_the_disk_are_measured_and_no_others() {
+    let place = Place::new();
+    let mut store = place.open();
+    assert_eq!(store.syncs().count(), 0);
+
+    let rows = store.push_new(&updates(2));
+    assert_eq!(store.syncs().count(), 1);
+    store
+        .transaction(Durability::Kill, |work| work.finish(rows[0]))
+        .unwrap();
+    store.transaction(Durability::Power, |_| Ok(())).unwrap();
+    assert_eq!(store.syncs().count(), 1, "neither waited for the disk");
+    store
+        .transaction(Durability::Power, |work| work.finish(rows[1]))
+        .unwrap();
+
+    assert_eq!(store.syncs().count(), 2);
+    assert!(!store.syncs().total().is_zero());
+}
+
+#[test]
 fn a_store_that_is_dropped_keeps_everything() {
     let place = Place::new();
     place.open().push_new(&updates(5));

@@ -1,9 +1,12 @@
 //! A write transaction: everything in it happens, or nothing.
 
+use std::time::Instant;
+
 use actogram_actors::Lane;
 use rusqlite::Connection;
 
 use super::{entry::StoreOptions, error::JournalError};
+use crate::timings::Stopwatch;
 
 /// Numbers that are kept in every transaction. They are compared with the rows when the journal is opened: what was
 /// lost without a trace is missing in the sum.
@@ -115,16 +118,19 @@ impl std::fmt::Debug for Work<'_> {
     }
 }
 
-/// Runs `work` in a transaction. `allowed` sees the counts first and may refuse.
+/// Runs `work` in a transaction. `allowed` sees the counts first and may refuse. `syncs` measures the commit, if there is
+/// something to commit.
 pub(super) fn run<R>(
     conn: &Connection,
     options: &StoreOptions,
+    syncs: Option<&Stopwatch>,
     allowed: impl FnOnce(&Counts) -> Result<(), JournalError>,
     work: impl FnOnce(&mut Work<'_>) -> Result<R, JournalError>,
 ) -> Result<R, JournalError> {
     conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let open = RollBack(conn);
     let before = Counts::load(conn)?;
+    let changes = conn.total_changes();
     allowed(&before)?;
     let mut transaction = Work {
         conn,
@@ -135,7 +141,12 @@ pub(super) fn run<R>(
     };
     let result = work(&mut transaction)?;
     transaction.counts.save(before, conn)?;
-    conn.prepare_cached("COMMIT")?.execute([])?;
+    let mut commit = conn.prepare_cached("COMMIT")?;
+    let begun = Instant::now();
+    commit.execute([])?;
+    if let Some(syncs) = syncs.filter(|_| conn.total_changes() != changes) {
+        syncs.record(begun.elapsed());
+    }
     drop(open);
     Ok(result)
 }

@@ -24,6 +24,7 @@ impl Writer {
                     let counts = self.counts();
                     give_reading(reply, counts);
                 }
+                Question::Longest { limit, reply } => give_reading(reply, Ok(self.shelf.longest(limit))),
                 Question::RetryDead { row, reply } => {
                     let retried = self
                         .store
@@ -50,6 +51,10 @@ impl Writer {
             totals: self.store.totals()?,
             lanes: self.shelf.counts(),
             oldest: self.store.oldest()?,
+            pushed: self.pushed,
+            syncs: self.store.syncs(),
+            blocked: self.blocked.is_some(),
+            full: self.free_rows() == 0,
         })
     }
 }

@@ -1,0 +1,103 @@
+//! Reporting to the recorder that the application has installed.
+
+use std::{collections::HashMap, time::Duration};
+
+use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use tokio::time::sleep;
+
+use super::{
+    family::{Family, Kind},
+    samples::{Sample, Value, samples},
+    vitals::{Stage, Vitals},
+};
+use crate::handle::BotHandle;
+
+/// Time between two reports to the recorder of the [`metrics`](https://docs.rs/metrics) facade.
+pub const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Reports the numbers of a bot until it has stopped.
+pub(crate) async fn publish(bot: BotHandle) {
+    describe();
+    let mut reporter = Reporter::new(bot.api().bot_id());
+    loop {
+        let vitals = Vitals::of(&bot).await;
+        reporter.report(&vitals);
+        if matches!(vitals.stage, Stage::Stopped(_) | Stage::Lost) {
+            return;
+        }
+        tokio::select! {
+            () = sleep(INTERVAL) => {}
+            () = bot.stopped() => {}
+        }
+    }
+}
+
+fn describe() {
+    for family in Family::ALL {
+        match family.kind {
+            Kind::Counter => describe_counter!(family.name, family.help),
+            Kind::Gauge => describe_gauge!(family.name, family.help),
+            Kind::Histogram => describe_histogram!(family.name, family.help),
+        }
+    }
+}
+
+/// Turns totals into what a counter of the facade has to grow by: it may live longer than the bot.
+struct Reporter {
+    bot: String,
+    reported: HashMap<(&'static str, Option<&'static str>), u64>,
+    /// As `reported`, for each bound of a histogram; the last one is the number of all.
+    buckets: HashMap<&'static str, Vec<u64>>,
+}
+
+impl Reporter {
+    fn new(bot_id: u64) -> Self {
+        Self {
+            bot: bot_id.to_string(),
+            reported: HashMap::new(),
+            buckets: HashMap::new(),
+        }
+    }
+
+    fn report(&mut self, vitals: &Vitals) {
+        for sample in samples(vitals) {
+            self.sample(&sample);
+        }
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        let (name, mut labels) = (sample.family.name, vec![("bot", self.bot.clone())]);
+        if let Some((label, value)) = sample.family.label.zip(sample.label) {
+            labels.push((label, value.to_owned()));
+        }
+        match sample.value {
+            Value::Gauge(number) => gauge!(name, &labels).set(number),
+            Value::Counter(number) => {
+                let reported = self.reported.entry((name, sample.label)).or_default();
+                counter!(name, &labels).increment(number.saturating_sub(*reported));
+                *reported = number;
+            }
+            Value::Histogram(timings) => {
+                let bounds = timings
+                    .buckets()
+                    .map(|(bound, count)| (bound.as_secs_f64().to_string(), count));
+                let bounds = bounds.chain([("+Inf".to_owned(), timings.count())]);
+                let reported = self.buckets.entry(name).or_default();
+                for (place, (bound, count)) in bounds.enumerate() {
+                    if reported.len() <= place {
+                        reported.push(0);
+                    }
+                    let grown = count.saturating_sub(reported[place]);
+                    reported[place] = count;
+                    if bound == "+Inf" {
+                        counter!(format!("{name}_count"), &labels).increment(grown);
+                    }
+                    let mut labels = labels.clone();
+                    labels.push(("le", bound));
+                    counter!(format!("{name}_bucket"), &labels).increment(grown);
+                }
+                gauge!(format!("{name}_sum"), &labels).set(timings.total().as_secs_f64());
+            }
+        }
+    }
+}

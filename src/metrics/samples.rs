@@ -1,0 +1,161 @@
+//! From what is known about a bot to numbers under names.
+
+use super::{
+    family::{self, Family},
+    vitals::{JournalVitals, Stage, Vitals},
+};
+use crate::timings::Timings;
+
+/// A number under its name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sample {
+    pub(super) family: Family,
+    /// Value of the family's label.
+    pub(super) label: Option<&'static str>,
+    pub(super) value: Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    Counter(u64),
+    Gauge(f64),
+    Histogram(Timings),
+}
+
+/// Collects samples.
+#[derive(Default)]
+struct Sheet(Vec<Sample>);
+
+impl Sheet {
+    fn put(&mut self, family: Family, label: Option<&'static str>, value: Value) {
+        debug_assert_eq!(family.label.is_some(), label.is_some(), "{}", family.name);
+        self.0.push(Sample { family, label, value });
+    }
+
+    fn count(&mut self, family: Family, number: u64) {
+        self.put(family, None, Value::Counter(number));
+    }
+
+    fn counts<const N: usize>(&mut self, family: Family, numbers: [(&'static str, u64); N]) {
+        for (label, number) in numbers {
+            self.put(family, Some(label), Value::Counter(number));
+        }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge of more than 2^53 may be off by one"
+    )]
+    fn level(&mut self, family: Family, number: u64) {
+        self.put(family, None, Value::Gauge(number as f64));
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge of more than 2^53 may be off by one"
+    )]
+    fn levels<const N: usize>(&mut self, family: Family, numbers: [(&'static str, u64); N]) {
+        for (label, number) in numbers {
+            self.put(family, Some(label), Value::Gauge(number as f64));
+        }
+    }
+}
+
+/// Returns every number that is known, the samples of one family next to each other.
+pub(super) fn samples(vitals: &Vitals) -> Vec<Sample> {
+    let mut sheet = Sheet::default();
+    let running = vitals.stage == Stage::Running && vitals.snapshot.is_some();
+    sheet.level(family::UP, u64::from(running));
+    if let Some(snapshot) = &vitals.snapshot {
+        let totals = snapshot.engine.totals;
+        sheet.counts(
+            family::HANDLED,
+            [
+                ("done", totals.done),
+                ("expired", totals.expired),
+                ("dead", totals.dead),
+            ],
+        );
+        sheet.count(family::RETRIED, totals.retried);
+        sheet.count(family::PANICKED, totals.panicked);
+        sheet.count(family::OVERDUE, totals.overdue);
+        sheet.put(family::ATTEMPT_SECONDS, None, Value::Histogram(snapshot.attempts));
+        let polling = &snapshot.engine.polling;
+        sheet.counts(
+            family::POLLS,
+            [("succeeded", polling.fetches), ("failed", polling.failures)],
+        );
+        let polling = snapshot.polling;
+        sheet.count(family::POLL_CONFLICTS, polling.conflicts);
+        sheet.count(family::POLL_FLOOD_WAITS, polling.flood_waits);
+        sheet.count(family::POLL_RECONNECTS, polling.reconnects);
+        sheet.count(family::UPDATE_ID_JUMPS, polling.id_jumps);
+        sheet.count(family::UNREADABLE, polling.unreadable);
+    }
+    workload(vitals, &mut sheet);
+    doors(vitals, &mut sheet);
+    journal(vitals, &mut sheet);
+    sheet.0
+}
+
+fn workload(vitals: &Vitals, sheet: &mut Sheet) {
+    let Some(load) = vitals.workload() else { return };
+    sheet.levels(
+        family::UNFINISHED,
+        [
+            ("running", load.running),
+            ("waiting", load.waiting),
+            ("retrying", load.retrying),
+        ],
+    );
+    sheet.level(family::LANES, load.lanes);
+    let oldest = load.oldest_age.unwrap_or_default().as_secs_f64();
+    sheet.put(family::OLDEST_AGE, None, Value::Gauge(oldest));
+}
+
+fn doors(vitals: &Vitals, sheet: &mut Sheet) {
+    if let Some(intake) = vitals.intake() {
+        sheet.count(family::RECEIVED, intake.received);
+        if let Some(age) = intake.heard_age {
+            sheet.put(family::POLL_AGE, None, Value::Gauge(age.as_secs_f64()));
+        }
+    }
+    if let Some(calls) = vitals.calls() {
+        let outcomes = calls.outcomes;
+        sheet.counts(
+            family::API_CALLS,
+            [
+                ("sent", outcomes.sent),
+                ("refused", outcomes.refused),
+                ("flooded", outcomes.flooded),
+                ("not_sent", outcomes.not_sent),
+                ("unknown", outcomes.unknown),
+                ("invalid", outcomes.invalid),
+                ("cancelled", outcomes.cancelled),
+            ],
+        );
+        sheet.count(family::API_FLOOD_WAITS, outcomes.flood_waits);
+    }
+}
+
+fn journal(vitals: &Vitals, sheet: &mut Sheet) {
+    match &vitals.journal {
+        JournalVitals::None => {}
+        JournalVitals::Failed(_) | JournalVitals::Silent => sheet.level(family::JOURNAL_WRITABLE, 0),
+        #[cfg(feature = "journal")]
+        JournalVitals::Open(stats) => {
+            sheet.count(family::DUPLICATED, stats.duplicates);
+            sheet.count(family::JOURNALED, stats.journaled);
+            sheet.level(family::DEAD_LETTERS, stats.dead_letters);
+            sheet.level(family::JOURNAL_ROWS, stats.unfinished);
+            sheet.level(family::JOURNAL_BYTES, stats.unfinished_bytes);
+            sheet.levels(
+                family::JOURNAL_FILE_BYTES,
+                [("database", stats.file_bytes), ("log", stats.wal_bytes)],
+            );
+            sheet.level(family::JOURNAL_SET_ASIDE, stats.set_aside);
+            sheet.level(family::JOURNAL_WRITABLE, u64::from(stats.writable));
+            sheet.put(family::JOURNAL_SYNC_SECONDS, None, Value::Histogram(stats.syncs));
+        }
+    }
+}

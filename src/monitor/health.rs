@@ -1,0 +1,257 @@
+//! Whether a bot is alive, and whether it takes updates.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web::Data};
+use actogram_actors::StopReason;
+use serde::Serialize;
+use serde_json::json;
+
+use super::scope::Settings;
+use crate::metrics::{Intake, JournalVitals, Stage, Vitals};
+
+/// Why a bot is not alive, or not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Reason {
+    /// A word that programs may rely on.
+    code: &'static str,
+    /// The same for people. It holds nothing that is not for everybody.
+    text: &'static str,
+}
+
+const STARTING: Reason = Reason {
+    code: "starting",
+    text: "no getUpdates has been completed yet",
+};
+const STOPPING: Reason = Reason {
+    code: "stopping",
+    text: "the bot finishes what it has and stops",
+};
+const STOPPED: Reason = Reason {
+    code: "stopped",
+    text: "the bot has stopped",
+};
+const FAILED: Reason = Reason {
+    code: "failed",
+    text: "the bot has stopped by itself; see its log",
+};
+const LOST: Reason = Reason {
+    code: "lost",
+    text: "the thread of the bot has ended",
+};
+const SILENT: Reason = Reason {
+    code: "silent",
+    text: "the thread of the bot does not answer",
+};
+const PAUSED: Reason = Reason {
+    code: "paused",
+    text: "the bot was told to pause",
+};
+const OVERDUE: Reason = Reason {
+    code: "overdue",
+    text: "no getUpdates has been completed for too long",
+};
+const JOURNAL_FAILED: Reason = Reason {
+    code: "journal_failed",
+    text: "the journal has failed; see the log",
+};
+const JOURNAL_SILENT: Reason = Reason {
+    code: "journal_silent",
+    text: "the journal does not answer",
+};
+#[cfg(feature = "journal")]
+const JOURNAL_BLOCKED: Reason = Reason {
+    code: "journal_blocked",
+    text: "the journal cannot be written: the disk is full, or another program holds the file",
+};
+#[cfg(feature = "journal")]
+const JOURNAL_FULL: Reason = Reason {
+    code: "journal_full",
+    text: "the journal has reached its bound",
+};
+
+pub(super) async fn healthz(settings: Data<Settings>) -> HttpResponse {
+    let vitals = settings.bot.lookout().look(&settings.bot).await;
+    match unhealthy(vitals.stage, vitals.snapshot.is_some()) {
+        None => HttpResponse::Ok().json(json!({ "healthy": true, "stage": vitals.stage.as_str() })),
+        Some(reason) => HttpResponse::ServiceUnavailable().json(json!({
+            "healthy": false, "stage": vitals.stage.as_str(), "reason": reason,
+        })),
+    }
+}
+
+pub(super) async fn readyz(settings: Data<Settings>) -> HttpResponse {
+    let vitals = settings.bot.lookout().look(&settings.bot).await;
+    let reasons = not_ready(&vitals, settings.max_silence);
+    let answer = json!({ "ready": reasons.is_empty(), "reasons": reasons });
+    if reasons.is_empty() {
+        HttpResponse::Ok().json(answer)
+    } else {
+        HttpResponse::ServiceUnavailable().json(answer)
+    }
+}
+
+/// Returns why the process should be restarted. That a bot stops as it was told to is no reason.
+fn unhealthy(stage: Stage, answers: bool) -> Option<Reason> {
+    match stage {
+        Stage::Running if answers => None,
+        Stage::Running => Some(SILENT),
+        Stage::Stopping | Stage::Stopped(StopReason::Requested | StopReason::Signal(_)) => None,
+        Stage::Stopped(_) => Some(FAILED),
+        Stage::Lost => Some(LOST),
+    }
+}
+
+/// Returns every reason why updates are not taken now.
+pub(super) fn not_ready(vitals: &Vitals, max_silence: Duration) -> Vec<Reason> {
+    match vitals.stage {
+        Stage::Running => {}
+        Stage::Stopping => return vec![STOPPING],
+        Stage::Stopped(_) => return vec![STOPPED],
+        Stage::Lost => return vec![LOST],
+    }
+    let intake = match vitals.intake() {
+        Some(intake) => closed(&intake, max_silence),
+        None => Some(SILENT),
+    };
+    intake.into_iter().chain(broken(&vitals.journal)).collect()
+}
+
+/// Returns why no updates come in. A bot that does not ask, because it has enough to do, is ready.
+fn closed(intake: &Intake, max_silence: Duration) -> Option<Reason> {
+    if intake.paused {
+        Some(PAUSED)
+    } else if intake.overdue.is_some_and(|overdue| overdue > max_silence) {
+        Some(OVERDUE)
+    } else if intake.heard_age.is_none() {
+        Some(STARTING)
+    } else {
+        None
+    }
+}
+
+/// Returns why updates cannot be kept.
+fn broken(journal: &JournalVitals) -> Option<Reason> {
+    match journal {
+        JournalVitals::None => None,
+        JournalVitals::Failed(_) => Some(JOURNAL_FAILED),
+        JournalVitals::Silent => Some(JOURNAL_SILENT),
+        #[cfg(feature = "journal")]
+        JournalVitals::Open(stats) if !stats.writable => Some(JOURNAL_BLOCKED),
+        #[cfg(feature = "journal")]
+        JournalVitals::Open(stats) if stats.full => Some(JOURNAL_FULL),
+        #[cfg(feature = "journal")]
+        JournalVitals::Open(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(90);
+
+    fn intake() -> Intake {
+        Intake {
+            received: 1,
+            heard_age: Some(Duration::from_secs(1)),
+            overdue: Some(Duration::from_secs(1)),
+            paused: false,
+            last_error: None,
+        }
+    }
+
+    #[test]
+    fn a_bot_is_ready_once_a_poll_was_completed() {
+        let before = Intake {
+            heard_age: None,
+            ..intake()
+        };
+
+        assert_eq!(closed(&before, LIMIT), Some(STARTING));
+        assert_eq!(closed(&intake(), LIMIT), None);
+    }
+
+    #[test]
+    fn a_poll_that_is_tried_for_too_long_makes_a_bot_not_ready() {
+        let after = |overdue| Intake {
+            overdue: Some(overdue),
+            ..intake()
+        };
+
+        assert_eq!(closed(&after(LIMIT), LIMIT), None);
+        assert_eq!(
+            closed(&after(LIMIT + Duration::from_millis(1)), LIMIT),
+            Some(OVERDUE)
+        );
+    }
+
+    /// With direct delivery a batch is handled before the next poll, and a handler may take five minutes.
+    #[test]
+    fn a_bot_that_has_enough_to_do_is_ready_however_old_its_last_poll_is() {
+        let busy = Intake {
+            heard_age: Some(10 * LIMIT),
+            overdue: None,
+            ..intake()
+        };
+
+        assert_eq!(closed(&busy, LIMIT), None);
+    }
+
+    #[test]
+    fn a_paused_bot_is_not_ready() {
+        let paused = Intake {
+            paused: true,
+            overdue: None,
+            ..intake()
+        };
+
+        assert_eq!(closed(&paused, LIMIT), Some(PAUSED));
+    }
+
+    #[cfg(feature = "journal")]
+    #[test]
+    fn a_journal_that_cannot_be_written_or_is_full_makes_a_bot_not_ready() {
+        let judged = |writable, full| {
+            let stats = crate::JournalStats {
+                writable,
+                full,
+                ..crate::JournalStats::default()
+            };
+            broken(&JournalVitals::Open(Box::new(stats)))
+        };
+
+        assert_eq!(judged(true, false), None);
+        assert_eq!(judged(false, false), Some(JOURNAL_BLOCKED));
+        assert_eq!(judged(true, true), Some(JOURNAL_FULL));
+    }
+
+    #[test]
+    fn a_journal_that_failed_or_hangs_makes_a_bot_not_ready() {
+        assert_eq!(broken(&JournalVitals::None), None);
+        assert_eq!(
+            broken(&JournalVitals::Failed(String::new())),
+            Some(JOURNAL_FAILED)
+        );
+        assert_eq!(broken(&JournalVitals::Silent), Some(JOURNAL_SILENT));
+    }
+
+    #[test]
+    fn a_bot_is_alive_as_long_as_it_answers_or_stops_as_it_was_told() {
+        assert_eq!(unhealthy(Stage::Running, true), None);
+        assert_eq!(unhealthy(Stage::Running, false), Some(SILENT));
+        assert_eq!(unhealthy(Stage::Stopping, false), None);
+        assert_eq!(unhealthy(Stage::Stopped(StopReason::Requested), false), None);
+        assert_eq!(unhealthy(Stage::Stopped(StopReason::Signal(15)), false), None);
+    }
+
+    #[test]
+    fn a_bot_that_stopped_by_itself_or_was_lost_is_not_alive() {
+        assert_eq!(
+            unhealthy(Stage::Stopped(StopReason::SourceFailed), false),
+            Some(FAILED)
+        );
+        assert_eq!(unhealthy(Stage::Stopped(StopReason::Lost), false), Some(FAILED));
+        assert_eq!(unhealthy(Stage::Lost, false), Some(LOST));
+    }
+}

@@ -1,0 +1,509 @@
+//! Health, readiness, numbers, state and events of a running bot, over HTTP.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+#[path = "support/watched.rs"]
+mod watched;
+
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use actogram::{BotHandle, Context, HandlerError, HandlerResult, RetryPolicy, monitor::scope};
+use actogram_simulator::{Fault, Restart, View};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use support::{Gate, PATIENCE, Stage, on_actix, sharing};
+use tempfile::TempDir;
+use watched::{Watched, client};
+
+/// "bad …" is given up, "wait …" waits at the gate, "say …" is answered.
+async fn obey(gate: Gate, ctx: Context) -> HandlerResult {
+    let text = ctx.text().unwrap_or_default().to_owned();
+    match text.split(' ').next() {
+        Some("bad") => return Err(HandlerError::give_up("it is bad")),
+        Some("wait") => gate.pass().await,
+        Some("say") => drop(ctx.reply(text).await?),
+        _ => {}
+    }
+    Ok(())
+}
+
+struct Scene {
+    stage: Stage,
+    bot: BotHandle,
+    gate: Gate,
+    folder: TempDir,
+    watched: Watched,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        Self::start_on(Stage::lenient()).await
+    }
+
+    async fn start_on(stage: Stage) -> Self {
+        Self::start_in(stage, tempfile::tempdir().unwrap()).await
+    }
+
+    async fn start_in(stage: Stage, folder: TempDir) -> Self {
+        let gate = Gate::closed();
+        let bot = stage
+            .actogram()
+            .journal(folder.path().join("bot.db"))
+            .retry(RetryPolicy::new([Duration::from_millis(5)]))
+            .handlers(sharing(gate.clone(), obey))
+            .start()
+            .await
+            .unwrap();
+        let watched = Watched::of(&bot);
+        Self {
+            stage,
+            bot,
+            gate,
+            folder,
+            watched,
+        }
+    }
+
+    /// Waits until `/readyz` gives exactly these reasons.
+    async fn until_reasons(&self, codes: &[&str]) {
+        let said = self
+            .watched
+            .until("/readyz", &format!("{codes:?}"), |said| {
+                reasons(&said.json()) == codes
+            })
+            .await;
+        assert_eq!(said.status.is_success(), codes.is_empty());
+        assert_eq!(said.json()["ready"], codes.is_empty());
+    }
+
+    async fn end(self) {
+        self.gate.open();
+        assert!(self.bot.shutdown().await.unwrap().is_clean());
+        self.watched.stop().await;
+    }
+}
+
+fn reasons(answer: &Value) -> Vec<&str> {
+    let reasons = answer["reasons"].as_array().unwrap();
+    reasons
+        .iter()
+        .map(|reason| reason["code"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_bot_is_ready_from_its_first_poll_to_its_stop() {
+    on_actix(async {
+        let stage = Stage::lenient();
+        stage.simulator.go_down();
+        let scene = Scene::start_on(stage).await;
+
+        scene.until_reasons(&["starting"]).await;
+        scene.stage.simulator.go_up();
+        scene.until_reasons(&[]).await;
+        scene.bot.pause().await.unwrap();
+        scene.until_reasons(&["paused"]).await;
+        scene.bot.resume().await.unwrap();
+        scene.until_reasons(&[]).await;
+        scene.stage.bot.user("Ann").say("wait");
+        scene
+            .watched
+            .until("/status", "it runs", |said| said.json()["work"]["running"] == 1)
+            .await;
+        let stopping = scene.bot.shutdown();
+        scene.until_reasons(&["stopping"]).await;
+        assert_eq!(
+            scene.watched.get("/healthz").await.json(),
+            json!({ "healthy": true, "stage": "stopping" })
+        );
+        scene.gate.open();
+        assert!(stopping.await.unwrap().is_clean());
+
+        assert_eq!(reasons(&scene.watched.get("/readyz").await.json()), ["stopped"]);
+        let health = scene.watched.get("/healthz").await;
+        assert_eq!(
+            (health.status, health.json()["stage"].as_str()),
+            (StatusCode::OK, Some("stopped"))
+        );
+        let metrics = scene.watched.metrics().await;
+        assert_eq!(
+            metrics[&format!("actogram_up{{bot=\"{}\"}}", scene.bot.api().bot_id())],
+            0.0
+        );
+        scene.watched.stop().await;
+    });
+}
+
+#[test]
+fn a_bot_that_is_not_answered_for_too_long_is_not_ready_but_alive() {
+    on_actix(async {
+        let scene = Scene::start().await;
+        let bot = scene.bot.clone();
+        let strict = Watched::start(move || scope("/bot", bot.clone()).max_silence(Duration::from_secs(3)));
+        scene.until_reasons(&[]).await;
+
+        scene.stage.simulator.go_down();
+        let said = strict
+            .until("/readyz", "it is overdue", |said| {
+                said.status == StatusCode::SERVICE_UNAVAILABLE
+            })
+            .await;
+
+        assert_eq!(reasons(&said.json()), ["overdue"]);
+        assert_eq!(strict.get("/healthz").await.status, StatusCode::OK);
+        let status = strict.get("/status").await.json();
+        let error = status["intake"]["last_error"].as_str().unwrap();
+        assert!(
+            !error.is_empty() && !error.contains(scene.stage.bot.token()),
+            "{error}"
+        );
+        scene.stage.simulator.go_up();
+        scene.until_reasons(&[]).await;
+        strict.stop().await;
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_bot_that_stopped_by_itself_is_neither_ready_nor_alive() {
+    on_actix(async {
+        let scene = Scene::start().await;
+        scene.until_reasons(&[]).await;
+
+        scene.stage.bot.fault(Fault::Unauthorized.on("getUpdates"));
+        assert!(scene.bot.wait().await.is_err());
+
+        let health = scene.watched.get("/healthz").await;
+        assert_eq!(health.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(health.json()["reason"]["code"], "failed");
+        assert_eq!(reasons(&scene.watched.get("/readyz").await.json()), ["stopped"]);
+        scene.watched.stop().await;
+    });
+}
+
+#[test]
+fn a_bot_whose_journal_cannot_be_written_is_not_ready_until_it_can() {
+    on_actix(async {
+        let scene = Scene::start().await;
+        scene.until_reasons(&[]).await;
+        let other = rusqlite::Connection::open(scene.folder.path().join("bot.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+        scene.stage.bot.user("Ann").say("hello");
+        scene
+            .watched
+            .until("/readyz", "the journal is the reason", |said| {
+                // While SQLite waits for the other program, the journal does not answer either.
+                matches!(reasons(&said.json())[..], ["journal_blocked" | "journal_silent"])
+            })
+            .await;
+        let metrics = scene.watched.metrics().await;
+        assert_eq!(
+            metrics[&format!(
+                "actogram_journal_writable{{bot=\"{}\"}}",
+                scene.bot.api().bot_id()
+            )],
+            0.0
+        );
+        other.execute_batch("ROLLBACK").unwrap();
+
+        scene.until_reasons(&[]).await;
+        scene.end().await;
+    });
+}
+
+#[test]
+fn the_metrics_count_what_happened() {
+    on_actix(async {
+        let scene = Scene::start().await;
+        let (ann, bob) = (scene.stage.bot.user("Ann"), scene.stage.bot.user("Bob"));
+        scene.stage.bot.fault(Fault::FloodWait(1).on("sendMessage"));
+        ann.say_all(["say one", "bad", "wait", "behind", "behind"]);
+        bob.say("say two");
+        scene
+            .watched
+            .until("/status", "all but three have ended", |said| {
+                let work = &said.json()["work"];
+                work["done"] == 2 && work["dead"] == 1 && work["running"] == 1
+            })
+            .await;
+
+        let metrics = scene.watched.metrics().await;
+
+        let bot = format!("bot=\"{}\"", scene.bot.api().bot_id());
+        for (name, labels, expected) in [
+            ("up", "", 1.0),
+            ("updates_received_total", "", 6.0),
+            ("updates_journaled_total", "", 6.0),
+            ("updates_duplicated_total", "", 0.0),
+            ("updates_handled_total", ",outcome=\"done\"", 2.0),
+            ("updates_handled_total", ",outcome=\"dead\"", 1.0),
+            ("updates_handled_total", ",outcome=\"expired\"", 0.0),
+            ("updates_unfinished", ",state=\"running\"", 1.0),
+            ("updates_unfinished", ",state=\"waiting\"", 2.0),
+            ("updates_unfinished", ",state=\"retrying\"", 0.0),
+            ("lanes", "", 1.0),
+            ("dead_letters", "", 1.0),
+            ("journal_rows", "", 3.0),
+            ("journal_writable", "", 1.0),
+            ("attempt_seconds_count", "", 3.0),
+            ("attempt_seconds_bucket", ",le=\"300\"", 3.0),
+            ("api_calls_total", ",outcome=\"sent\"", 2.0),
+            ("api_flood_waits_total", "", 1.0),
+            ("poll_conflicts_total", "", 0.0),
+        ] {
+            let key = format!("actogram_{name}{{{bot}{labels}}}");
+            assert_eq!(metrics.get(&key), Some(&expected), "{key}");
+        }
+        for name in [
+            "journal_bytes",
+            "journal_sync_seconds_count",
+            "journal_sync_seconds_sum",
+            "oldest_update_age_seconds",
+        ] {
+            assert!(metrics[&format!("actogram_{name}{{{bot}}}")] > 0.0, "{name}");
+        }
+        let answer = scene.watched.get("/metrics").await;
+        assert_eq!(
+            answer.headers.get("content-type").unwrap(),
+            "text/plain; version=0.0.4; charset=utf-8"
+        );
+        scene.end().await;
+    });
+}
+
+#[test]
+fn an_update_that_comes_twice_is_counted_as_a_duplicate() {
+    on_actix(async {
+        let first = Scene::start().await;
+        first.stage.bot.user("Ann").say("hello");
+        let confirmed = |view: &View<'_>| view.pending_count() == 0;
+        first.stage.until("it is confirmed", confirmed).await;
+        assert!(first.bot.shutdown().await.unwrap().is_clean());
+        first.watched.stop().await;
+        let forget = Restart::LoseConfirmationsSince(Duration::from_secs(600));
+        first.stage.simulator.restart(forget);
+
+        let scene = Scene::start_in(first.stage, first.folder).await;
+
+        let status = scene
+            .watched
+            .until("/status", "it is noticed", |said| {
+                said.json()["journal"]["duplicates"] == 1
+            })
+            .await
+            .json();
+        assert_eq!(
+            (&status["intake"]["received"], &status["journal"]["journaled"]),
+            (&json!(1), &json!(0))
+        );
+        assert_eq!(status["work"]["done"], 0);
+        scene.end().await;
+    });
+}
+
+#[test]
+fn the_longest_lanes_are_those_with_the_most_updates_in_the_journal() {
+    on_actix(async {
+        let scene = Scene::start().await;
+        let (ann, bob) = (scene.stage.bot.user("Ann"), scene.stage.bot.user("Bob"));
+        ann.say_all(["wait", "2"]);
+        bob.say_all(["wait", "2", "3"]);
+
+        let status = scene
+            .watched
+            .until("/status", "both wait", |said| said.json()["work"]["running"] == 2)
+            .await
+            .json();
+
+        let lane = |chat: i64, updates| json!({ "lane": format!("chat:{chat}"), "updates": updates, "state": "running" });
+        assert_eq!(
+            status["longest"],
+            json!([lane(bob.chat_id(), 3), lane(ann.chat_id(), 2)])
+        );
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_bot_without_a_journal_is_watched_as_well() {
+    on_actix(async {
+        let (stage, gate) = (Stage::lenient(), Gate::closed());
+        let ann = stage.bot.user("Ann");
+        let bot = stage
+            .actogram()
+            .handlers(sharing(gate.clone(), obey))
+            .start()
+            .await
+            .unwrap();
+        let watched = Watched::of(&bot);
+        ann.say_all(["wait", "2"]);
+
+        let status = watched
+            .until("/status", "it runs", |said| said.json()["work"]["running"] == 1)
+            .await
+            .json();
+
+        assert_eq!(status["journal"], json!({ "state": "none" }));
+        assert_eq!(status["longest"][0]["updates"], 2);
+        assert_eq!(status["work"]["waiting"], 1);
+        assert!(!watched.get("/metrics").await.text.contains("actogram_journal"));
+        assert_eq!(watched.get("/dead").await.status, StatusCode::NOT_FOUND);
+        assert_eq!(watched.get("/readyz").await.status, StatusCode::OK);
+        gate.open();
+        assert!(bot.shutdown().await.unwrap().is_clean());
+        watched.stop().await;
+    });
+}
+
+#[test]
+fn two_bots_are_watched_side_by_side() {
+    on_actix(async {
+        let scene = Scene::start().await;
+        let other_stage = Stage::lenient();
+        let second = other_stage
+            .simulator
+            .bot_with_token("7654321:SecondSecondSecondSecondSecondSecon")
+            .unwrap();
+        let second = other_stage
+            .actogram_for(&second)
+            .handlers(|| async |_: Context| {})
+            .start()
+            .await
+            .unwrap();
+        let (one, two) = (scene.bot.clone(), second.clone());
+        let server = actix_web::HttpServer::new(move || {
+            actix_web::App::new()
+                .service(scope("/one/", one.clone()))
+                .service(scope("/deep/two", two.clone()))
+        });
+        let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let root = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+
+        for (path, bot) in [("/one", &scene.bot), ("/deep/two", &second)] {
+            let mut answer = client().get(format!("{root}{path}/status")).send().await.unwrap();
+            let status: Value = answer.json().await.unwrap();
+            assert_eq!(status["bot"], bot.api().bot_id());
+        }
+
+        handle.stop(false).await;
+        assert!(second.shutdown().await.unwrap().is_clean());
+        scene.end().await;
+    });
+}
+
+/// Returns the events in a piece of a stream, as name and data.
+fn events(text: &str) -> Vec<(String, Value)> {
+    text.split_terminator("\n\n")
+        .map(|event| {
+            let (name, data) = event.split_once('\n').unwrap();
+            let name = name.strip_prefix("event: ").unwrap().to_owned();
+            (
+                name,
+                serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn events_come_by_themselves_and_end_when_the_bot_stops() {
+    on_actix(async {
+        let scene = Scene::start().await;
+        let answer = client()
+            .get(format!("{}/events", scene.watched.url))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.headers().get("content-type").unwrap(), "text/event-stream");
+        let mut stream = answer;
+
+        let first = stream.next().await.unwrap().unwrap();
+        let second = stream.next().await.unwrap().unwrap();
+        scene.gate.open();
+        assert!(scene.bot.shutdown().await.unwrap().is_clean());
+        let mut rest = String::new();
+        while let Some(chunk) = stream.next().await {
+            rest.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+        }
+
+        for chunk in [first, second] {
+            let events = events(std::str::from_utf8(&chunk).unwrap());
+            assert_eq!(events.len(), 1);
+            assert_eq!(
+                (events[0].0.as_str(), &events[0].1["stage"]),
+                ("status", &json!("running"))
+            );
+        }
+        let rest = events(&rest);
+        let [.., (status, last), (end, stage)] = rest.as_slice() else {
+            panic!("{rest:?}")
+        };
+        assert_eq!((status.as_str(), end.as_str()), ("status", "end"));
+        assert_eq!(
+            (&last["stage"], stage),
+            (&json!("stopped"), &json!({ "stage": "stopped" }))
+        );
+        scene.watched.stop().await;
+    });
+}
+
+#[test]
+fn no_more_pages_are_live_than_allowed_and_one_that_goes_makes_room() {
+    on_actix(async {
+        let scene = Scene::start().await;
+        let bot = scene.bot.clone();
+        let narrow = Watched::start(move || scope("/bot", bot.clone()).max_viewers(2));
+        let open = async || {
+            let mut stream = client()
+                .get(format!("{}/events", narrow.url))
+                .send()
+                .await
+                .unwrap();
+            let first = stream.next().await;
+            (stream.status(), first.is_some(), stream)
+        };
+        let one = open().await;
+        let two = open().await;
+        assert_eq!((one.0, two.0), (StatusCode::OK, StatusCode::OK));
+
+        let refused = narrow.get("/events").await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers.get("retry-after").unwrap(), "10");
+
+        drop(one);
+        let started = std::time::Instant::now();
+        while open().await.0 != StatusCode::OK {
+            assert!(started.elapsed() < PATIENCE, "the place is not given back");
+        }
+        narrow.stop().await;
+        scene.end().await;
+    });
+}
+
+#[test]
+fn probes_may_ask_by_head_and_nothing_may_be_asked_by_a_wrong_method() {
+    on_actix(async {
+        let scene = Scene::start().await;
+
+        for path in ["/healthz", "/readyz"] {
+            assert_ne!(
+                scene.watched.request(Method::HEAD, path, &[], "").await.status,
+                405,
+                "{path}"
+            );
+        }
+        for path in [
+            "/healthz", "/readyz", "/metrics", "/", "/status", "/events", "/dead",
+        ] {
+            let said = scene.watched.post(path).await;
+            assert_eq!(said.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        }
+        scene.end().await;
+    });
+}

@@ -1,0 +1,372 @@
+//! The live page in Chromium: it shows what happens, retries and drops dead letters, shows its own errors, fits a phone,
+//! and nothing that people wrote becomes markup.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+#[path = "support/browser.rs"]
+mod browser;
+#[path = "support/watched.rs"]
+mod watched;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+use actogram::{
+    BotHandle, Context, HandlerError, HandlerResult, Lane,
+    monitor::{AccessToken, scope},
+};
+use browser::Browser;
+use serde_json::json;
+use support::{Gate, Stage, on_actix, sharing, until_snapshot};
+use tempfile::TempDir;
+use watched::Watched;
+
+const DESK: (u32, u32) = (1100, 900);
+const PHONE: (u32, u32) = (390, 844);
+
+/// What would run if it became markup.
+const MARKUP: &str = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
+
+#[derive(Clone)]
+struct World {
+    gate: Gate,
+    mended: Arc<AtomicBool>,
+}
+
+/// "bad …" is given up until it is mended, "wait …" waits at the gate.
+async fn obey(world: World, ctx: Context) -> HandlerResult {
+    let text = ctx.text().unwrap_or_default().to_owned();
+    if text.starts_with("bad") && !world.mended.load(SeqCst) {
+        return Err(HandlerError::give_up(format!("cannot do {text}")));
+    }
+    if text.starts_with("wait") {
+        world.gate.pass().await;
+    }
+    Ok(())
+}
+
+struct Scene {
+    stage: Stage,
+    world: World,
+    bot: BotHandle,
+    watched: Watched,
+    _folder: TempDir,
+}
+
+impl Scene {
+    /// A bot with three dead letters and two long lanes.
+    async fn start(token: Option<&str>) -> Self {
+        let (stage, folder) = (Stage::lenient(), tempfile::tempdir().unwrap());
+        let world = World {
+            gate: Gate::closed(),
+            mended: Arc::default(),
+        };
+        // On a thread of its own: the test waits for the browser.
+        let bot = stage
+            .actogram()
+            .journal(folder.path().join("bot.db"))
+            .lane_by(|update| match update.raw().contains("<b>lane") {
+                true => Lane::new("<b>lane</b>"),
+                false => update.lane().clone(),
+            })
+            .handlers(sharing(world.clone(), obey))
+            .spawn()
+            .unwrap();
+        let (ann, bob) = (stage.bot.user("Ann"), stage.bot.user("Bob"));
+        ann.say_all(["bad one", &format!("bad {MARKUP}"), "bad three", "wait", "2", "3"]);
+        bob.say_all(["wait <b>lane", "2 <b>lane"]);
+        until_snapshot(&bot, "all is as it should be", |snapshot| {
+            snapshot.engine.totals.dead == 3 && snapshot.engine.running == 2
+        })
+        .await;
+        let (watched, token) = (bot.clone(), token.map(|token| AccessToken::new(token).unwrap()));
+        let watched = Watched::start(move || {
+            let monitor = scope("/bot", watched.clone());
+            match &token {
+                Some(token) => monitor.access_token(token.clone()),
+                None => monitor,
+            }
+        });
+        // The server starts when this thread gives it the time; later it waits for the browser.
+        assert!(watched.get("/healthz").await.status.is_success());
+        Self {
+            stage,
+            world,
+            bot,
+            watched,
+            _folder: folder,
+        }
+    }
+
+    async fn end(self) {
+        self.world.gate.open();
+        assert!(self.bot.shutdown().await.unwrap().is_clean());
+        self.watched.stop().await;
+    }
+}
+
+/// Waits until the page shows this many letters.
+fn until_letters(page: &mut Browser, count: usize) {
+    let count = format!("document.querySelectorAll('article').length === {count}");
+    page.until(&count, "the dead letters are there");
+}
+
+#[test]
+fn the_page_shows_what_happens_and_nothing_that_people_wrote_becomes_markup() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+        page.until(
+            "document.getElementById('spark').getAttribute('points').includes(' ')",
+            "there is a curve",
+        );
+
+        assert_eq!(page.text("#title"), format!("bot {}", scene.bot.api().bot_id()));
+        assert_eq!(page.text("header .badge"), "live\nrunning\nready");
+        let cards = page.text(".card");
+        for card in [
+            "running\n2\n",
+            "waiting\n3\n",
+            "lanes\n2\n",
+            "dead letters\n3\n",
+            "flood waits\n0\n",
+            "last poll\n",
+        ] {
+            assert!(cards.contains(card), "{card:?} is missing: {cards}");
+        }
+        let lanes = page.text(".lane");
+        let ann = scene.stage.bot.pending().len();
+        assert_eq!(ann, 0, "all is in the journal");
+        assert!(
+            lanes.starts_with("chat:") && lanes.contains("<b>lane</b>") && lanes.contains("2, running"),
+            "{lanes}"
+        );
+        page.press("article:nth-of-type(2)", "Show");
+        page.until(
+            "!document.querySelector('article:nth-of-type(2) pre').hidden",
+            "the text is shown",
+        );
+        let shown = page.text("article:nth-of-type(2)");
+        assert!(shown.contains(&format!("cannot do bad {MARKUP}")), "{shown}");
+        assert!(shown.contains(r#""update_id""#), "{shown}");
+        assert_eq!(
+            page.value("document.querySelectorAll('img, article script, .lane b b').length"),
+            json!(0)
+        );
+        assert_eq!(
+            page.value("document.title"),
+            json!(format!("bot {}", scene.bot.api().bot_id()))
+        );
+        assert_eq!(page.text("#errors"), "");
+        assert_eq!(page.complaints, [] as [&str; 0]);
+        page.keep_picture("desk");
+        scene.end().await;
+    });
+}
+
+#[test]
+fn dead_letters_are_retried_and_dropped_by_their_buttons() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+        scene.world.mended.store(true, SeqCst);
+
+        page.press("article:nth-of-type(1)", "Retry");
+        until_letters(&mut page, 2);
+        page.press("article:nth-of-type(1)", "Drop");
+        page.until(
+            "document.querySelectorAll('article').length === 2",
+            "it asks first",
+        );
+        assert_eq!(scene.bot.journal_stats().await.unwrap().dead_letters, 2);
+        page.press("article:nth-of-type(1)", "Drop for good?");
+        until_letters(&mut page, 1);
+        scene.world.gate.open();
+
+        // Two that waited, three behind them, and the one that was retried.
+        until_snapshot(&scene.bot, "the retried one is handled", |snapshot| {
+            snapshot.engine.totals.done == 6
+        })
+        .await;
+        let left = scene
+            .bot
+            .dead_letters(actogram::DeadLetterFilter::new())
+            .await
+            .unwrap()
+            .letters;
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].errors, ["handler failed: cannot do bad three"]);
+        assert_eq!(page.complaints, [] as [&str; 0]);
+        scene.end().await;
+    });
+}
+
+#[test]
+fn all_shown_dead_letters_can_be_retried_at_once() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+        scene.world.mended.store(true, SeqCst);
+        scene.world.gate.open();
+
+        page.press("#dead", "Retry these");
+        until_letters(&mut page, 0);
+
+        until_snapshot(&scene.bot, "all are handled", |snapshot| {
+            snapshot.engine.totals.done == 8
+        })
+        .await;
+        scene.end().await;
+    });
+}
+
+#[test]
+fn the_page_fits_a_phone() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+
+        page.open(&format!("{}/", scene.watched.url), PHONE);
+        until_letters(&mut page, 3);
+        page.press("article:nth-of-type(2)", "Show");
+        page.until(
+            "!document.querySelector('article:nth-of-type(2) pre').hidden",
+            "the text is shown",
+        );
+
+        assert_eq!(page.value("document.documentElement.scrollWidth"), json!(PHONE.0));
+        let small = "[...document.querySelectorAll('button')].filter((b) => b.offsetParent && b.offsetHeight < 40).length";
+        assert_eq!(
+            page.value(small),
+            json!(0),
+            "buttons are large enough for a thumb"
+        );
+        page.keep_picture("phone");
+        scene.end().await;
+    });
+}
+
+#[test]
+fn errors_of_the_page_are_shown_in_the_page() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+
+        page.value("void setTimeout(() => { throw new Error('<b>thrown</b>'); })");
+        page.value("void Promise.reject(new Error('rejected'))");
+        page.until(
+            "document.querySelectorAll('#errors li').length === 2",
+            "both are shown",
+        );
+
+        let errors = page.text("#errors");
+        assert!(
+            errors.contains("<b>thrown</b>") && errors.contains("rejected"),
+            "{errors}"
+        );
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_refused_action_is_shown_in_the_page() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+        // Somebody else was faster, and the page has not heard of it.
+        page.value("window.fetch = ((real) => (url, o) => real(url.replace(/^dead\\/\\d+\\//, 'dead/999999/'), o))(fetch)");
+
+        page.press("article:nth-of-type(1)", "Retry");
+        page.until(
+            "document.querySelectorAll('#errors li').length === 1",
+            "it is shown",
+        );
+
+        assert_eq!(page.text("#errors"), "there is no such dead letter");
+        until_letters(&mut page, 3);
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_locked_page_shows_nothing_until_it_has_the_token() {
+    on_actix(async {
+        const TOKEN: &str = "correct-horse-battery-staple";
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(Some(TOKEN)).await;
+        let enter = |page: &mut Browser, token| {
+            page.until("!document.getElementById('lock').hidden", "it asks for the token");
+            page.value(&format!("document.getElementById('key').value = {token:?}"));
+            page.press("#lock", "Open");
+        };
+        page.open(&scene.watched.url, DESK);
+
+        enter(&mut page, "a-wrong-token-that-is-long");
+        page.until(
+            "document.querySelectorAll('#errors li').length === 1",
+            "it says so",
+        );
+        assert_eq!(page.text("#errors"), "this access token is wrong");
+        assert_eq!(
+            page.value("document.querySelectorAll('article, .card').length"),
+            json!(0)
+        );
+
+        enter(&mut page, TOKEN);
+        until_letters(&mut page, 3);
+        assert!(
+            page.value("document.getElementById('lock').hidden")
+                .as_bool()
+                .unwrap()
+        );
+        assert!(
+            !page
+                .value("document.documentElement.outerHTML")
+                .as_str()
+                .unwrap()
+                .contains(TOKEN)
+        );
+        scene.end().await;
+    });
+}
+
+#[test]
+fn the_page_says_when_the_bot_has_stopped() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+
+        scene.world.gate.open();
+        assert!(scene.bot.shutdown().await.unwrap().is_clean());
+
+        page.until(
+            "document.getElementById('stage').textContent === 'stopped'",
+            "it says so",
+        );
+        page.until(
+            "document.getElementById('ready').textContent === 'not ready'",
+            "it says so",
+        );
+        scene.watched.stop().await;
+        page.until(
+            "document.getElementById('link').textContent === 'no connection'",
+            "the server is gone",
+        );
+    });
+}
