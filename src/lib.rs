@@ -82,17 +82,10 @@ pub mod cli;
 mod report;
 mod token;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod test_context;
-
-/// Pure parsers, for fuzzing. No part of the public interface.
-#[doc(hidden)]
-pub mod fuzzing {
-    pub use crate::extract::{
-        command_text::{CommandText, parse as parse_command},
-        words::Words,
-    };
-}
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]
