@@ -17,6 +17,7 @@ seeds() {
         response) echo responses ;;
         address) echo addresses ;;
         form) echo forms ;;
+        command) echo commands ;;
         *) echo "there is no target $1" >&2; return 1 ;;
     esac
 }
@@ -35,5 +36,5 @@ fuzz() {
 if [ $# -gt 0 ]; then
     fuzz "$1" "${2:-1000000}"
 else
-    for target in envelope response address form; do fuzz "$target" 1000000; done
+    for target in envelope response address form command; do fuzz "$target" 1000000; done
 fi

@@ -92,6 +92,11 @@ mod test_context;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// Compiles the examples for people who come from elsewhere.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming-from.md")]
+struct ComingFrom;
+
 pub use actogram_actors::{
     Backoff, EngineError, Lane, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,
 };

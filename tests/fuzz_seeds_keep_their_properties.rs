@@ -8,7 +8,7 @@ mod properties;
 
 use std::{fs, panic, path::PathBuf};
 
-use properties::{address, envelope, form, response};
+use properties::{address, command, envelope, form, response};
 
 /// Checks every file in the folders of the corpus with these names, and that they are not empty.
 fn replay(folders: &[&str], check: fn(&[u8])) {
@@ -48,4 +48,9 @@ fn tokens_servers_and_file_paths() {
 #[test]
 fn forms() {
     replay(&["forms"], form::check);
+}
+
+#[test]
+fn commands_and_their_arguments() {
+    replay(&["commands"], command::check);
 }

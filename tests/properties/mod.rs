@@ -7,5 +7,6 @@ pub(crate) mod envelope;
 pub(crate) mod response;
 pub(crate) mod address;
 pub(crate) mod form;
+pub(crate) mod command;
 
 mod json;
