@@ -1,7 +1,7 @@
 //! Any text is read as an update, or refused for one reason that is true; what is read depends on what the text means, not
 //! on how it is written; and no text spoils the batch around it.
 
-use actogram::update::{BatchError, EnvelopeError, Update, split};
+use actogram::update::{BatchError, EnvelopeError, Update, UpdateKind, split};
 
 use super::json::{Members, integer, is_json, written_anew};
 
@@ -40,6 +40,11 @@ fn check_update(text: &str, is_json: bool) {
     assert!(update.payload() == "null" || text.contains(update.payload()));
     assert!(!update.lane().as_str().is_empty() && update.lane().as_str().is_ascii());
 
+    if let Some((id, chat)) = read_slowly(text) {
+        assert_eq!(Some(update.id()), id);
+        assert!(update.kind() != UpdateKind::Message || update.chat_id() == chat);
+    }
+
     let anew = written_anew(text);
     let same = Update::from_json(&anew).expect("what was read can be read when it is written anew");
     let facts = |update: &Update| (update.id(), update.kind(), update.date());
@@ -55,6 +60,29 @@ fn check_update(text: &str, is_json: bool) {
             assert!(!error.to_string().is_empty());
         }
     }
+}
+
+/// The update id, and the chat of the first message, as far as a slow reader can tell.
+fn read_slowly(text: &str) -> Option<(Option<i64>, Option<i64>)> {
+    let digits = |json: &str| serde_json::from_str::<String>(json).ok()?.parse().ok();
+    let top = Members::of(text)?;
+    let id = top
+        .all("update_id")
+        .find_map(|json| integer(json).or_else(|| digits(json)));
+
+    let Some(message) = top.all("message").find(|json| json.starts_with('{')) else {
+        return Some((id, None));
+    };
+    let mut chat = None;
+    for json in Members::of(message)?
+        .all("chat")
+        .filter(|json| json.starts_with('{'))
+    {
+        // What the slow reader cannot read says nothing about the quick one.
+        let members = Members::of(json)?;
+        chat = chat.or_else(|| members.all("id").find_map(integer));
+    }
+    Some((id, chat))
 }
 
 fn check_batch(text: &str, is_json: bool) {
