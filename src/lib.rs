@@ -92,22 +92,20 @@ pub mod cli;
 mod report;
 mod token;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod test_context;
-
-/// Pure parsers, for fuzzing. No part of the public interface.
-#[doc(hidden)]
-pub mod fuzzing {
-    pub use crate::extract::{
-        command_text::{CommandText, parse as parse_command},
-        words::Words,
-    };
-}
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the examples for people who come from elsewhere.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming-from.md")]
+struct ComingFrom;
 
 pub use actogram_actors::{
     Backoff, EngineError, Lane, LaneLoad, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,

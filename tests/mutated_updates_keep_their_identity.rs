@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use std::{env, fmt, fs, path::PathBuf};
+mod corpus;
+
+use std::{env, fmt};
 
 use actogram::update::{Update, UpdateKind};
 use fastrand::Rng;
@@ -16,20 +18,6 @@ use serde::{
 use serde_json::value::RawValue;
 
 const ROUNDS: usize = 60_000;
-
-fn corpus() -> Vec<String> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut files: Vec<PathBuf> = ["kinds", "hostile"]
-        .iter()
-        .flat_map(|folder| fs::read_dir(root.join(folder)).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    files
-        .iter()
-        .map(|file| fs::read_to_string(file).unwrap())
-        .collect()
-}
 
 /// The members of an object in their order, duplicates included.
 struct Members(Vec<(String, Box<RawValue>)>);
@@ -186,7 +174,7 @@ fn mutated_updates_are_read_as_a_slow_reader_reads_them() {
         env::var("ACTOGRAM_TEST_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("seed {seed}");
     let mut random = Rng::with_seed(seed);
-    let corpus = corpus();
+    let corpus: Vec<String> = corpus::updates().into_iter().map(|entry| entry.text).collect();
     let (mut read, mut refused, mut compared) = (0, 0, 0);
 
     for round in 0..ROUNDS {

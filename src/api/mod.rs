@@ -91,7 +91,7 @@ pub use self::{
 pub(crate) use self::{
     repeat::may_be_repeated,
     request::RequestBody,
-    response::{Answer, read as read_response},
+    response::{Answer, RawResponse, read as read_response},
     transport::Transport,
 };
 pub use crate::token::{Token, TokenError};

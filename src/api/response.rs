@@ -4,7 +4,7 @@
 //! (<https://core.telegram.org/bots/api#making-requests>). Front-ends and the server's own HTTP layer answer with
 //! HTML, an empty body or anything else, so a body is never assumed to be JSON.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use awc::http::StatusCode;
 use bytes::Bytes;
@@ -73,7 +73,9 @@ pub(crate) fn read(method: &str, token: &Token, response: RawResponse) -> Result
         body,
     } = response;
     let body = readable(body);
-    let envelope: Option<Envelope<'_>> = serde_json::from_slice(&body).ok();
+    // An array with the right types would do as well for a derived decoder.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let envelope: Option<Envelope<'_>> = is_object.then(|| serde_json::from_slice(&body).ok()).flatten();
     match envelope {
         Some(Envelope {
             ok: true,
@@ -110,19 +112,22 @@ impl Failure {
 
     /// Takes what can be taken. An unexpected member must never hide that a call failed, or for how long to wait.
     fn parse(status: u16, body: &[u8]) -> Self {
-        let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        let Ok(members) = serde_json::from_slice::<Members<'_>>(body) else {
             return Self::of_status(status);
         };
-        let code = integer(&value["error_code"]).and_then(|code| u16::try_from(code).ok());
-        let parameters = &value["parameters"];
+        let parameters = members.get("parameters").map(|raw| raw.get());
+        let parameters: Members<'_> = parameters
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        let code = integer(&value_of(&members, "error_code")).and_then(|code| u16::try_from(code).ok());
         Self {
             code: code.filter(|code| (400..600).contains(code)).unwrap_or(status),
-            description: value["description"]
+            description: value_of(&members, "description")
                 .as_str()
                 .filter(|text| !text.is_empty())
                 .map(str::to_owned),
-            retry_after: seconds(&parameters["retry_after"]),
-            migrate_to_chat_id: integer(&parameters["migrate_to_chat_id"]),
+            retry_after: seconds(&value_of(&parameters, "retry_after")),
+            migrate_to_chat_id: integer(&value_of(&parameters, "migrate_to_chat_id")),
         }
     }
 
@@ -175,6 +180,18 @@ impl Failure {
             },
         }
     }
+}
+
+/// The members of an object, none of them looked into yet: a number beyond all ranges, broken Unicode or deep nesting in
+/// one of them says nothing about the others.
+type Members<'a> = HashMap<String, &'a RawValue>;
+
+/// Returns a member; null when it is missing or no value can hold it.
+fn value_of(members: &Members<'_>, name: &str) -> Value {
+    let value = members.get(name).map(|raw| raw.get());
+    value
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 fn status_text(code: u16) -> &'static str {
@@ -343,6 +360,7 @@ mod tests {
             r#"{"ok":true,"result":{"a"#,
             "null",
             r#"{"ok":1,"result":1}"#,
+            "[true,1]",
         ] {
             let error = respond(200, body).unwrap_err();
 
@@ -430,6 +448,27 @@ mod tests {
             ),
             "{error:?}"
         );
+    }
+
+    #[test]
+    fn a_member_that_nothing_can_hold_hides_neither_a_refusal_nor_a_wait() {
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        for odd in [deep.as_str(), "1e400", r#""\ud83d""#] {
+            let refused =
+                respond(200, &format!(r#"{{"ok":false,"error_code":403,"new":{odd}}}"#)).unwrap_err();
+            assert!(
+                matches!(refused, ApiError::Refused { code: 403, .. }),
+                "{refused:?}"
+            );
+            for body in [
+                format!(
+                    r#"{{"ok":false,"error_code":429,"description":{odd},"parameters":{{"retry_after":30}}}}"#
+                ),
+                format!(r#"{{"ok":false,"error_code":429,"parameters":{{"new":{odd},"retry_after":30}}}}"#),
+            ] {
+                assert_eq!(flood_wait(429, None, &body), 30, "{body}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Taking a batch apart, so that one strange update cannot spoil the others.
 
-use serde_json::{error::Category, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::BatchError;
 
@@ -14,9 +14,10 @@ use super::BatchError;
 ///
 /// [`BatchError`] when the text as a whole is not JSON or not an array: then there is no telling where an update ends.
 pub fn split(result: &str) -> Result<Vec<&RawValue>, BatchError> {
-    serde_json::from_str(result).map_err(|source| match source.classify() {
-        Category::Data => BatchError::NotArray,
-        _ => BatchError::NotJson { source },
+    serde_json::from_str(result).map_err(|_| match serde_json::from_str::<&RawValue>(result) {
+        // Every array would have been taken apart.
+        Ok(_) => BatchError::NotArray,
+        Err(source) => BatchError::NotJson { source },
     })
 }
 
@@ -66,10 +67,18 @@ mod tests {
 
     #[test]
     fn other_types_and_broken_syntax_are_told_apart() {
-        for text in ["{}", "null", "true", "7", r#""[]""#] {
+        for text in ["{}", "null", "true", "7", "1e999", r#""[]""#, r#""\ud83d""#] {
             assert!(matches!(split(text), Err(BatchError::NotArray)), "{text}");
         }
-        for text in ["", "[", r#"[{"update_id":1}"#, "[1,]", "[] []", "<html>"] {
+        for text in [
+            "",
+            "[",
+            r#"[{"update_id":1}"#,
+            "[1,]",
+            "[] []",
+            "<html>",
+            r#"{"a":.5}"#,
+        ] {
             assert!(matches!(split(text), Err(BatchError::NotJson { .. })), "{text}");
         }
     }
