@@ -66,6 +66,7 @@ mod backing;
 mod lane;
 mod lane_choice;
 mod nesting;
+mod model_gaps;
 mod timings;
 mod staleness;
 mod worker;

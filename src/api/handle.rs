@@ -20,7 +20,7 @@ use super::{
     request::RequestBody,
     response::Answer,
 };
-use crate::{nesting::with_enough_stack, token::Token};
+use crate::{model_gaps::closed, nesting::with_enough_stack, token::Token};
 
 /// Handle to the Bot API of one bot. Cloning is cheap, and a handle may go to any thread.
 ///
@@ -269,7 +269,13 @@ impl Api {
         json: &[u8],
         decoder: fn(&[u8]) -> serde_json::Result<T>,
     ) -> Result<T, ApiError> {
-        with_enough_stack(json, || decoder(json))
+        let decode = || {
+            decoder(json).or_else(|error| match closed(json) {
+                Some(json) => decoder(json.as_bytes()),
+                None => Err(error),
+            })
+        };
+        with_enough_stack(json, decode)
             .unwrap_or_else(|no_thread| Err(serde::de::Error::custom(no_thread)))
             .map_err(|source| self.undecodable(method, source))
     }

@@ -11,7 +11,7 @@ use serde_json::from_str;
 pub use frankenstein::updates::UpdateContent;
 
 use super::{DecodeError, Update, UpdateKind};
-use crate::nesting::with_enough_stack;
+use crate::{model_gaps::closed, nesting::with_enough_stack};
 
 impl Update {
     /// Decodes the typed value of the update. Each call decodes anew.
@@ -23,7 +23,7 @@ impl Update {
     /// valid Unicode, or known members nest deeper than 127 levels. [`DecodeError::NoThread`] when a payload that
     /// nests deeply needs a thread for its stack and there is none to have. The raw text can be read in each case.
     pub fn content(&self) -> Result<UpdateContent, DecodeError> {
-        let content = self.decode(|| decode_content(self.kind(), self.payload()))?;
+        let content = self.decode(|payload| decode_content(self.kind(), payload))?;
         content.ok_or_else(|| DecodeError::UnknownKind {
             update_id: self.id(),
             kind_name: self.kind_name().chars().take(KIND_NAME_SHOWN).collect(),
@@ -44,7 +44,7 @@ impl Update {
             | UpdateKind::EditedChannelPost
             | UpdateKind::BusinessMessage
             | UpdateKind::EditedBusinessMessage
-            | UpdateKind::GuestMessage => self.decode(|| decode_message(self.payload()).map(Some)),
+            | UpdateKind::GuestMessage => self.decode(|payload| decode_message(payload).map(Some)),
             _ => Ok(None),
         }
     }
@@ -56,16 +56,23 @@ impl Update {
     /// As [`content`](Self::content), when the query does not fit the typed model.
     pub fn callback_query(&self) -> Result<Option<Box<CallbackQuery>>, DecodeError> {
         match self.kind() {
-            UpdateKind::CallbackQuery => self.decode(|| decode_callback_query(self.payload()).map(Some)),
+            UpdateKind::CallbackQuery => self.decode(|payload| decode_callback_query(payload).map(Some)),
             _ => Ok(None),
         }
     }
 
     fn decode<T: Send>(
         &self,
-        decoder: impl FnOnce() -> serde_json::Result<T> + Send,
+        decoder: impl Fn(&str) -> serde_json::Result<T> + Send + Sync,
     ) -> Result<T, DecodeError> {
-        match with_enough_stack(self.payload().as_bytes(), decoder) {
+        let payload = self.payload();
+        let decode = || {
+            decoder(payload).or_else(|error| match closed(payload.as_bytes()) {
+                Some(payload) => decoder(&payload),
+                None => Err(error),
+            })
+        };
+        match with_enough_stack(payload.as_bytes(), decode) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(DecodeError::mismatch(self.id(), self.kind(), &error)),
             Err(error) => Err(DecodeError::NoThread {
