@@ -11,9 +11,8 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use actogram::{BotHandle, Context, HandlerError, HandlerResult, RetryPolicy, monitor::scope};
 use actogram_simulator::{Fault, Restart, View};
-use futures_util::StreamExt;
 use serde_json::{Value, json};
-use support::{Gate, PATIENCE, Stage, on_actix, sharing};
+use support::{Gate, Stage, on_actix, sharing};
 use tempfile::TempDir;
 use watched::{Watched, client};
 
@@ -393,95 +392,6 @@ fn two_bots_are_watched_side_by_side() {
 
         handle.stop(false).await;
         assert!(second.shutdown().await.unwrap().is_clean());
-        scene.end().await;
-    });
-}
-
-/// Returns the events in a piece of a stream, as name and data.
-fn events(text: &str) -> Vec<(String, Value)> {
-    text.split_terminator("\n\n")
-        .map(|event| {
-            let (name, data) = event.split_once('\n').unwrap();
-            let name = name.strip_prefix("event: ").unwrap().to_owned();
-            (
-                name,
-                serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap(),
-            )
-        })
-        .collect()
-}
-
-#[test]
-fn events_come_by_themselves_and_end_when_the_bot_stops() {
-    on_actix(async {
-        let scene = Scene::start().await;
-        let answer = client()
-            .get(format!("{}/events", scene.watched.url))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.headers().get("content-type").unwrap(), "text/event-stream");
-        let mut stream = answer;
-
-        let first = stream.next().await.unwrap().unwrap();
-        let second = stream.next().await.unwrap().unwrap();
-        scene.gate.open();
-        assert!(scene.bot.shutdown().await.unwrap().is_clean());
-        let mut rest = String::new();
-        while let Some(chunk) = stream.next().await {
-            rest.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
-        }
-
-        for chunk in [first, second] {
-            let events = events(std::str::from_utf8(&chunk).unwrap());
-            assert_eq!(events.len(), 1);
-            assert_eq!(
-                (events[0].0.as_str(), &events[0].1["stage"]),
-                ("status", &json!("running"))
-            );
-        }
-        let rest = events(&rest);
-        let [.., (status, last), (end, stage)] = rest.as_slice() else {
-            panic!("{rest:?}")
-        };
-        assert_eq!((status.as_str(), end.as_str()), ("status", "end"));
-        assert_eq!(
-            (&last["stage"], stage),
-            (&json!("stopped"), &json!({ "stage": "stopped" }))
-        );
-        scene.watched.stop().await;
-    });
-}
-
-#[test]
-fn no_more_pages_are_live_than_allowed_and_one_that_goes_makes_room() {
-    on_actix(async {
-        let scene = Scene::start().await;
-        let bot = scene.bot.clone();
-        let narrow = Watched::start(move || scope("/bot", bot.clone()).max_viewers(2));
-        let open = async || {
-            let mut stream = client()
-                .get(format!("{}/events", narrow.url))
-                .send()
-                .await
-                .unwrap();
-            let first = stream.next().await;
-            (stream.status(), first.is_some(), stream)
-        };
-        let one = open().await;
-        let two = open().await;
-        assert_eq!((one.0, two.0), (StatusCode::OK, StatusCode::OK));
-
-        let refused = narrow.get("/events").await;
-        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(refused.headers.get("retry-after").unwrap(), "10");
-
-        drop(one);
-        let started = std::time::Instant::now();
-        while open().await.0 != StatusCode::OK {
-            assert!(started.elapsed() < PATIENCE, "the place is not given back");
-        }
-        narrow.stop().await;
         scene.end().await;
     });
 }
