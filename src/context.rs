@@ -1,5 +1,8 @@
 //! What a handler is given.
 
+mod shorthands;
+mod typing;
+
 use std::{
     fmt,
     sync::{
@@ -13,6 +16,7 @@ use frankenstein::{
     types::{CallbackQuery, MaybeInaccessibleMessage, Message},
 };
 
+pub use self::shorthands::CallbackError;
 use crate::{
     api::{Api, ApiError},
     backing::{AckError, Acknowledger},

@@ -6,9 +6,10 @@ use actogram_actors::Lane;
 
 use crate::update::{Keys, UpdateKind};
 
+mod choice;
 mod moved;
 
-pub(crate) use self::moved::MovedLanes;
+pub(crate) use self::{choice::LaneChoice, moved::MovedLanes};
 
 /// Returns the lane of an update of this kind with these keys.
 ///

@@ -64,7 +64,6 @@ mod queue;
 mod webhook;
 mod backing;
 mod lane;
-mod lane_choice;
 mod nesting;
 mod model_gaps;
 mod timings;
@@ -76,8 +75,6 @@ mod bot_facts;
 mod router;
 pub mod extract;
 mod respond;
-mod shorthands;
-mod typing;
 mod incoming;
 mod handle;
 #[cfg(feature = "journal")]
@@ -120,7 +117,7 @@ pub use self::webhook::{
 pub use self::{
     backing::AckError,
     bot::{Bot, Delivery},
-    context::{Context, ReplyError},
+    context::{CallbackError, Context, ReplyError},
     error::{ConfigError, Error},
     extract::FromUpdate,
     handle::{BotHandle, BotSnapshot},
@@ -129,7 +126,6 @@ pub use self::{
     report::{AbandonedUpdate, BotReport},
     respond::{Answer, Edit, InlineKeyboard, Reply, Respond},
     router::{CommandRoute, HandlerFn, Interests, Middleware, Next, Router},
-    shorthands::CallbackError,
     source::{PollingCounts, PollingError},
     timings::Timings,
     worker::DeadUpdate,

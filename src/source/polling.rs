@@ -26,8 +26,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::{PollingError, monitor::PollingMonitor, offset::is_jump, watchdog::Watchdog};
 use crate::{
     api::{Answer, ApiError, RequestBody, Transport, read_response},
-    lane::MovedLanes,
-    lane_choice::LaneChoice,
+    lane::{LaneChoice, MovedLanes},
     update::{Update, UpdateKind, split},
 };
 

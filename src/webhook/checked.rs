@@ -11,7 +11,7 @@ use super::{
     secret::Secret,
     settings::Webhook,
 };
-use crate::{error::ConfigError, lane_choice::LaneChoice, update::UpdateKind};
+use crate::{error::ConfigError, lane::LaneChoice, update::UpdateKind};
 
 /// Settings without a mistake.
 pub(crate) struct CheckedWebhook {

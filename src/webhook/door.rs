@@ -14,7 +14,7 @@ use super::{
 };
 #[cfg(feature = "journal")]
 use crate::queue::Journal;
-use crate::{lane_choice::LaneChoice, update::Update};
+use crate::{lane::LaneChoice, update::Update};
 
 /// The header with the secret; see <https://core.telegram.org/bots/api#setwebhook>.
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
