@@ -9,7 +9,7 @@ use crate::monitor::Lookout;
 #[cfg(feature = "webhook")]
 use crate::webhook::{WebhookCounts, WebhookMonitor};
 use crate::{
-    api::{Api, CallCounts},
+    api::{Api, ApiStats, CallCounts},
     backing::Backing,
     bot_facts::BotFacts,
     error::Error,
@@ -58,6 +58,8 @@ pub struct BotSnapshot {
     pub webhook: Option<WebhookCounts>,
     /// How the calls of handlers and of the host have ended.
     pub calls: CallCounts,
+    /// The calls that wait or are being made; `None` when the thread that makes them has ended.
+    pub lines: Option<ApiStats>,
     /// Attempts of handlers that have ended, however they did, and how long each took. What waits for its turn is not
     /// included.
     pub attempts: Timings,
@@ -198,6 +200,7 @@ impl BotHandle {
             #[cfg(feature = "webhook")]
             webhook: self.webhook.as_ref().map(WebhookMonitor::counts),
             calls: self.api.call_counts(),
+            lines: self.api.stats().await.ok(),
             attempts: self.bot.handler_time.read(),
         })
     }

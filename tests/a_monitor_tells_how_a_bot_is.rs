@@ -290,14 +290,13 @@ fn an_update_that_comes_twice_is_counted_as_a_duplicate() {
         let status = scene
             .watched
             .until("/status", "it is noticed", |said| {
-                said.json()["journal"]["duplicates"] == 1
+                // Each part is asked by itself, so one may be a moment ahead.
+                let said = said.json();
+                said["journal"]["duplicates"] == 1 && said["intake"]["received"] == 1
             })
             .await
             .json();
-        assert_eq!(
-            (&status["intake"]["received"], &status["journal"]["journaled"]),
-            (&json!(1), &json!(0))
-        );
+        assert_eq!(status["journal"]["journaled"], 0);
         assert_eq!(status["work"]["done"], 0);
         scene.end().await;
     });

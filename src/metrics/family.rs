@@ -99,8 +99,18 @@ families! {
         "Calls to the Bot API that ended: sent, refused, flooded, not_sent, unknown, invalid or cancelled.";
     API_FLOOD_WAITS = Counter "actogram_api_flood_waits_total",
         "Answers 429 to calls: the server asked to wait.";
+    API_UNFINISHED = Gauge "actogram_api_calls_unfinished" ["state"],
+        "Calls to the Bot API that are being made (running) or wait for their turn, flood control or their pace (waiting).";
+    API_LONGEST_LINE = Gauge "actogram_api_longest_line",
+        "Most calls that wait for one chat.";
+    API_HELD_CHATS = Gauge "actogram_api_held_chats",
+        "Chats that flood control makes wait.";
     POLL_AGE = Gauge "actogram_poll_age_seconds",
-        "Time since the last completed getUpdates; absent before the first one.";
+        "Time since the last completed getUpdates; absent before the first one, and with a webhook.";
+    WEBHOOK_AGE = Gauge "actogram_webhook_age_seconds",
+        "Time since the last update that was posted and acknowledged; absent before the first one.";
+    WEBHOOK_REFUSED = Counter "actogram_webhook_refused_total" ["reason"],
+        "Requests to the webhook that were not acknowledged, by reason.";
     POLLS = Counter "actogram_polls_total" ["result"],
         "Calls of getUpdates that ended: succeeded or failed.";
     POLL_CONFLICTS = Counter "actogram_poll_conflicts_total",

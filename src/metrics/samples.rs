@@ -116,9 +116,6 @@ fn workload(vitals: &Vitals, sheet: &mut Sheet) {
 fn doors(vitals: &Vitals, sheet: &mut Sheet) {
     if let Some(intake) = vitals.intake() {
         sheet.count(family::RECEIVED, intake.received);
-        if let Some(age) = intake.heard_age {
-            sheet.put(family::POLL_AGE, None, Value::Gauge(age.as_secs_f64()));
-        }
     }
     if let Some(calls) = vitals.calls() {
         let outcomes = calls.outcomes;
@@ -135,6 +132,33 @@ fn doors(vitals: &Vitals, sheet: &mut Sheet) {
             ],
         );
         sheet.count(family::API_FLOOD_WAITS, outcomes.flood_waits);
+        if let Some(lines) = calls.lines {
+            let states = [
+                ("running", lines.running as u64),
+                ("waiting", lines.waiting as u64),
+            ];
+            sheet.levels(family::API_UNFINISHED, states);
+            sheet.level(family::API_LONGEST_LINE, lines.longest_line as u64);
+            sheet.level(family::API_HELD_CHATS, lines.held_chats as u64);
+        }
+    }
+    if let Some(intake) = vitals.intake()
+        && let Some(age) = intake.heard_age
+    {
+        let family = if intake.by_webhook {
+            family::WEBHOOK_AGE
+        } else {
+            family::POLL_AGE
+        };
+        sheet.put(family, None, Value::Gauge(age.as_secs_f64()));
+    }
+    #[cfg(feature = "webhook")]
+    if let Some(webhook) = vitals
+        .snapshot
+        .as_ref()
+        .and_then(|snapshot| snapshot.webhook.as_ref())
+    {
+        sheet.counts(family::WEBHOOK_REFUSED, webhook.refused.by_reason());
     }
 }
 

@@ -43,6 +43,10 @@ const SILENT: Reason = Reason {
     code: "silent",
     text: "the thread of the bot does not answer",
 };
+const UNREGISTERED: Reason = Reason {
+    code: "unregistered",
+    text: "the server has not got the webhook yet; see the log",
+};
 const PAUSED: Reason = Reason {
     code: "paused",
     text: "the bot was told to pause",
@@ -123,7 +127,9 @@ fn closed(intake: &Intake, max_silence: Duration) -> Option<Reason> {
         Some(PAUSED)
     } else if intake.overdue.is_some_and(|overdue| overdue > max_silence) {
         Some(OVERDUE)
-    } else if intake.heard_age.is_none() {
+    } else if intake.unregistered {
+        Some(UNREGISTERED)
+    } else if intake.heard_age.is_none() && !intake.by_webhook {
         Some(STARTING)
     } else {
         None
@@ -154,6 +160,8 @@ mod tests {
     fn intake() -> Intake {
         Intake {
             received: 1,
+            by_webhook: false,
+            unregistered: false,
             heard_age: Some(Duration::from_secs(1)),
             overdue: Some(Duration::from_secs(1)),
             paused: false,
@@ -170,6 +178,23 @@ mod tests {
 
         assert_eq!(closed(&before, LIMIT), Some(STARTING));
         assert_eq!(closed(&intake(), LIMIT), None);
+    }
+
+    #[test]
+    fn a_webhook_is_ready_before_the_first_update_but_not_before_it_is_registered() {
+        let quiet = Intake {
+            by_webhook: true,
+            heard_age: None,
+            overdue: None,
+            ..intake()
+        };
+
+        assert_eq!(closed(&quiet, LIMIT), None);
+        let unregistered = Intake {
+            unregistered: true,
+            ..quiet
+        };
+        assert_eq!(closed(&unregistered, LIMIT), Some(UNREGISTERED));
     }
 
     #[test]

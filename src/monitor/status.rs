@@ -1,6 +1,9 @@
 //! Everything that is known about a bot, as JSON and for Prometheus.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use actix_web::{HttpResponse, http::header::CONTENT_TYPE, web::Data};
 use serde::Serialize;
@@ -33,6 +36,9 @@ pub(super) struct Status {
 #[derive(Debug, Serialize)]
 struct IntakeStatus {
     received: u64,
+    by_webhook: bool,
+    unregistered: bool,
+    webhook_refused: Option<BTreeMap<&'static str, u64>>,
     heard_age: Option<f64>,
     overdue: Option<f64>,
     paused: bool,
@@ -73,6 +79,16 @@ struct CallStatus {
     invalid: u64,
     cancelled: u64,
     flood_waits: u64,
+    lines: Option<LineStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct LineStatus {
+    waiting: usize,
+    running: usize,
+    longest: usize,
+    held_chats: usize,
+    bot_held_for: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -162,6 +178,9 @@ impl IntakeStatus {
         let (polling, counts) = (&snapshot.engine.polling, snapshot.polling);
         Some(Self {
             received: intake.received,
+            by_webhook: intake.by_webhook,
+            unregistered: intake.unregistered,
+            webhook_refused: webhook_refused(vitals),
             heard_age: intake.heard_age.map(seconds),
             overdue: intake.overdue.map(seconds),
             paused: intake.paused,
@@ -176,6 +195,17 @@ impl IntakeStatus {
             unreadable: counts.unreadable,
         })
     }
+}
+
+#[cfg(feature = "webhook")]
+fn webhook_refused(vitals: &Vitals) -> Option<BTreeMap<&'static str, u64>> {
+    let webhook = vitals.snapshot.as_ref()?.webhook.as_ref()?;
+    Some(webhook.refused.by_reason().into_iter().collect())
+}
+
+#[cfg(not(feature = "webhook"))]
+fn webhook_refused(_: &Vitals) -> Option<BTreeMap<&'static str, u64>> {
+    None
 }
 
 impl WorkStatus {
@@ -201,7 +231,8 @@ impl WorkStatus {
 
 impl CallStatus {
     fn of(vitals: &Vitals) -> Option<Self> {
-        let outcomes = vitals.calls()?.outcomes;
+        let calls = vitals.calls()?;
+        let outcomes = calls.outcomes;
         Some(Self {
             sent: outcomes.sent,
             refused: outcomes.refused,
@@ -211,6 +242,13 @@ impl CallStatus {
             invalid: outcomes.invalid,
             cancelled: outcomes.cancelled,
             flood_waits: outcomes.flood_waits,
+            lines: calls.lines.map(|lines| LineStatus {
+                waiting: lines.waiting,
+                running: lines.running,
+                longest: lines.longest_line,
+                held_chats: lines.held_chats,
+                bot_held_for: lines.bot_held_for.map(seconds),
+            }),
         })
     }
 }

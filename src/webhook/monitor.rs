@@ -153,6 +153,25 @@ impl WebhookMonitor {
 }
 
 impl WebhookRefusals {
+    /// Returns the numbers under their names.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn by_reason(&self) -> [(&'static str, u64); 12] {
+        [
+            ("wrong_secret", self.wrong_secret),
+            ("wrong_network", self.wrong_network),
+            ("wrong_method", self.wrong_method),
+            ("too_large", self.too_large),
+            ("too_slow", self.too_slow),
+            ("cut_off", self.cut_off),
+            ("not_an_update", self.not_an_update),
+            ("full", self.full),
+            ("busy", self.busy),
+            ("still_running", self.still_running),
+            ("closed", self.closed),
+            ("failed", self.failed),
+        ]
+    }
+
     fn of(&mut self, refusal: Refusal) -> &mut u64 {
         match refusal {
             Refusal::WrongMethod => &mut self.wrong_method,
