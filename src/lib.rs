@@ -20,7 +20,7 @@
 //! The principal type is [`Bot`], the builder. A [`Handler`] is an async function of a [`Context`], or a [`Router`] that
 //! chooses a function of [extractors](extract) for each update. What it returns is sent ([`Respond`]) and decides what
 //! happens to the update ([`HandlerError`]). [`Api`](api::Api) makes calls. [`BotHandle`] looks at a running bot, pauses and
-//! stops it.
+//! stops it. [`Broadcast`] sends one message to many chats.
 //!
 //! # The flow
 //!
@@ -72,6 +72,7 @@ mod respond;
 mod shorthands;
 mod typing;
 mod incoming;
+mod broadcast;
 mod handle;
 #[cfg(feature = "journal")]
 mod dead_letters;
@@ -107,6 +108,10 @@ pub use frankenstein;
 pub use self::{
     backing::AckError,
     bot::{Bot, Delivery},
+    broadcast::{
+        Broadcast, BroadcastChats, BroadcastEnding, BroadcastError, BroadcastHandle, BroadcastProgress,
+        BroadcastReport, BroadcastState, ChatOutcome, ChatRecord, ChatsPage, OutcomeCounts, SendError,
+    },
     context::{Context, ReplyError},
     error::{ConfigError, Error},
     extract::FromUpdate,
@@ -122,6 +127,7 @@ pub use self::{
 };
 #[cfg(feature = "journal")]
 pub use self::{
+    broadcast::BroadcastSummary,
     dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage, DeadLetterReason},
     journal_config::JournalConfig,
     journal_stats::JournalStats,

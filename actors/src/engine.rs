@@ -234,8 +234,9 @@ where
         // Last: nothing is fetched before everything stands.
         let feeder = feeder.map(|Feeder(start)| start());
         let polling = feeder.clone().unwrap_or_else(|| poller.clone());
-        let (coordinator, report) = ShutdownCoordinator::new(feeder, poller, supervisor.clone(), deadlines);
-        let handle = EngineHandle::new(&coordinator.start(), &supervisor, polling, report);
+        let (coordinator, stopping, report) =
+            ShutdownCoordinator::new(feeder, poller, supervisor.clone(), deadlines);
+        let handle = EngineHandle::new(&coordinator.start(), &supervisor, polling, stopping, report);
         if take_signals && let Err(error) = handle.take_signals() {
             handle.shutdown_now().await?;
             return Err(EngineError::Signals(error));

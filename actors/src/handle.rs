@@ -10,7 +10,9 @@ use crate::{
     error::EngineError,
     poller::PollerHandle,
     polling::PollingState,
-    shutdown::{KeepSignals, Published, Shutdown, ShutdownCoordinator, ShutdownReport, StopReason, Urgency},
+    shutdown::{
+        KeepSignals, Published, Shutdown, ShutdownCoordinator, ShutdownReport, StopReason, Stopping, Urgency,
+    },
     signals::{self, Order},
     supervisor::{Supervisor, TellWorkload},
 };
@@ -24,6 +26,7 @@ pub struct EngineHandle {
     keep_signals: Recipient<KeepSignals>,
     workload: Recipient<TellWorkload>,
     polling: PollerHandle,
+    stopping: Stopping,
     report: Published,
 }
 
@@ -62,6 +65,7 @@ impl EngineHandle {
         coordinator: &Addr<ShutdownCoordinator<T>>,
         supervisor: &Addr<Supervisor<T>>,
         polling: PollerHandle,
+        stopping: Stopping,
         report: Published,
     ) -> Self {
         Self {
@@ -69,6 +73,7 @@ impl EngineHandle {
             keep_signals: coordinator.clone().recipient(),
             workload: supervisor.clone().recipient(),
             polling,
+            stopping,
             report,
         }
     }
@@ -145,6 +150,16 @@ impl EngineHandle {
             .await
             .map_err(|_| EngineError::Gone)?;
         published.clone().ok_or(EngineError::Gone)
+    }
+
+    /// Waits until the engine is told to stop, or has to: the moment before the drain, for what should end with it. Returns
+    /// at once when that has happened already.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.clone();
+        async move {
+            // Without its sender the engine is gone, which is a stop as well.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
     }
 
     /// Returns the report when the engine has stopped already.

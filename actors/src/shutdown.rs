@@ -90,12 +90,16 @@ pub(crate) struct Deadlines {
 /// The report, once there is one.
 pub(crate) type Published = watch::Receiver<Option<Arc<ShutdownReport>>>;
 
+/// Whether the stop has begun.
+pub(crate) type Stopping = watch::Receiver<bool>;
+
 /// See the module's documentation.
 pub struct ShutdownCoordinator<T: Payload> {
     feeder: Option<PollerHandle>,
     poller: PollerHandle,
     supervisor: Addr<Supervisor<T>>,
     deadlines: Deadlines,
+    stopping: watch::Sender<bool>,
     publish: Option<watch::Sender<Option<Arc<ShutdownReport>>>>,
     source_error: Option<SourceError>,
     signals: Option<SignalWatch>,
@@ -116,18 +120,20 @@ impl<T: Payload> ShutdownCoordinator<T> {
         poller: PollerHandle,
         supervisor: Addr<Supervisor<T>>,
         deadlines: Deadlines,
-    ) -> (Self, Published) {
+    ) -> (Self, Stopping, Published) {
         let (publish, published) = watch::channel(None);
+        let (stopping, begun) = watch::channel(false);
         let coordinator = Self {
             feeder,
             poller,
             supervisor,
             deadlines,
+            stopping,
             publish: Some(publish),
             source_error: None,
             signals: None,
         };
-        (coordinator, published)
+        (coordinator, begun, published)
     }
 }
 
@@ -190,6 +196,7 @@ impl<T: Payload> actix::Handler<Shutdown> for ShutdownCoordinator<T> {
     fn handle(&mut self, request: Shutdown, _: &mut Self::Context) {
         if let Some(publish) = self.publish.take() {
             tracing::info!(reason = ?request.reason, deadline = ?self.deadlines.drain, "stopping");
+            self.stopping.send_replace(true);
             let parts = Parts {
                 feeder: self.feeder.clone(),
                 poller: self.poller.clone(),

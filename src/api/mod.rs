@@ -75,6 +75,14 @@ mod failure;
 
 mod error;
 
+pub(crate) use self::{
+    chat::Chat,
+    pacing::Pacer,
+    repeat::may_be_repeated,
+    request::RequestBody,
+    response::{Answer, read as read_response},
+    transport::Transport,
+};
 pub use self::{
     config::ApiConfig,
     downloads::FileStream,
@@ -85,11 +93,5 @@ pub use self::{
     progress::Progress,
     server::{Server, ServerError},
     stats::ApiStats,
-};
-pub(crate) use self::{
-    repeat::may_be_repeated,
-    request::RequestBody,
-    response::{Answer, read as read_response},
-    transport::Transport,
 };
 pub use crate::token::{Token, TokenError};

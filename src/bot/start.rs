@@ -194,7 +194,7 @@ impl Bot {
                 None => tracing::warn!("no commands to publish, because the handler is no router"),
             }
         }
-        Ok(BotHandle::new(engine, api, monitor, backing, bot))
+        Ok(BotHandle::new(engine, api, monitor, backing, bot, drain_deadline))
     }
 }
 

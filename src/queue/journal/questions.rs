@@ -4,6 +4,7 @@ use actogram_actors::LaneCounts;
 
 use super::{
     Journal,
+    broadcasts::BroadcastQuestion,
     writer::{Order, Reply},
 };
 use crate::queue::{
@@ -33,6 +34,7 @@ pub(super) enum Question {
         reply: Reply<bool>,
     },
     Counts(Reply<Counts>),
+    Broadcast(BroadcastQuestion),
 }
 
 impl Question {
@@ -44,6 +46,7 @@ impl Question {
             Self::RetryDead { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::DropDead { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::Counts(reply) => drop(reply.send(Err(error.clone()))),
+            Self::Broadcast(question) => question.refuse(error),
         }
     }
 }

@@ -24,6 +24,7 @@ impl Writer {
                     let counts = self.counts();
                     give_reading(reply, counts);
                 }
+                Question::Broadcast(question) => self.answer_broadcast(question)?,
                 Question::RetryDead { row, reply } => {
                     let retried = self
                         .store
@@ -55,7 +56,7 @@ impl Writer {
 }
 
 /// Gives out what was read. That something cannot be read is no reason to stop.
-fn give_reading<R>(reply: Reply<R>, result: Result<R, JournalError>) {
+pub(super) fn give_reading<R>(reply: Reply<R>, result: Result<R, JournalError>) {
     let result = result.map_err(|error| QueueError {
         reason: chain(&error),
     });
@@ -64,7 +65,7 @@ fn give_reading<R>(reply: Reply<R>, result: Result<R, JournalError>) {
 }
 
 /// Gives out what was written; returns an error that concerns everybody.
-fn give_writing<R>(reply: Reply<R>, result: Result<R, JournalError>) -> Result<(), JournalError> {
+pub(super) fn give_writing<R>(reply: Reply<R>, result: Result<R, JournalError>) -> Result<(), JournalError> {
     match result {
         Err(error) if !matches!(error, JournalError::Full { .. } | JournalError::Busy { .. }) => {
             let reason = chain(&error);
