@@ -8,6 +8,7 @@
 #![allow(
     dead_code,
     unused_imports,
+    unreachable_pub,
     reason = "the journal is private to the crate, so its source is a module of this program"
 )]
 
@@ -19,6 +20,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use queue::store::{CheckpointMode, Durability, RowId, Store, StoreOptions, Timestamp};
 use update::Update;
 
+#[path = "../src/broadcast/record.rs"]
+mod broadcast;
 #[path = "."]
 mod queue {
     #[path = "../src/queue/store/mod.rs"]

@@ -65,7 +65,11 @@ impl BotHandle {
         bot: Arc<BotFacts>,
         drain_deadline: Duration,
     ) -> Self {
-        let broadcasts = Broadcasts::new(api.clone(), backing.clone());
+        let broadcasts = Broadcasts::new(
+            api.clone(),
+            #[cfg(feature = "journal")]
+            backing.clone(),
+        );
         broadcasts.stop_with(engine.clone(), drain_deadline);
         Self {
             engine,

@@ -20,7 +20,8 @@ use rustix::process::Signal;
 use support::{Program, Stage};
 use tempfile::TempDir;
 
-const CHATS: usize = 400;
+/// Chats for each kill, more than a life can serve.
+const CHATS_PER_KILL: usize = 40;
 
 /// Chats that are served at the same time, by default.
 const AT_ONCE: usize = actogram::Broadcast::DEFAULT_CONCURRENCY;
@@ -113,7 +114,7 @@ fn a_storm_of_kills_skips_nobody_and_sends_nothing_twice() {
     let seed: u64 = setting("ACTOGRAM_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}, {kills} kills");
     let mut random = fastrand::Rng::with_seed(seed);
-    let campaign = Campaign::new(CHATS);
+    let campaign = Campaign::new(CHATS_PER_KILL * (kills + 2));
     campaign.stage.bot.fault(
         Fault::DelayResponse(Duration::from_millis(20))
             .on("sendMessage")
@@ -123,16 +124,17 @@ fn a_storm_of_kills_skips_nobody_and_sends_nothing_twice() {
     let mut kills_with_work = 0;
     for _ in 0..kills {
         let before = campaign.stage.bot.sent().len();
-        let program = campaign.start(40);
-        // Some kills come before the first message of a life, the others after a few.
+        let program = campaign.start(random.u32(5..20));
+        // Some kills come at any instant of a start, the others after a few messages.
         if random.bool() {
-            let more = random.usize(1..30);
-            let enough = |view: &actogram_simulator::View<'_>| {
-                view.sent().len() >= (before + more).min(CHATS - CHATS / 4)
-            };
-            campaign.stage.until_blocking("some have it", enough);
+            let enough = before + random.usize(1..20);
+            campaign
+                .stage
+                .until_blocking("some have it", |view| view.sent().len() >= enough);
+            thread::sleep(Duration::from_millis(random.u64(0..60)));
+        } else {
+            thread::sleep(Duration::from_millis(random.u64(0..200)));
         }
-        thread::sleep(Duration::from_millis(random.u64(0..150)));
         program.kill();
         kills_with_work += usize::from(campaign.stage.bot.sent().len() > before);
     }

@@ -151,6 +151,7 @@ pub(crate) enum Marked {
 }
 
 /// How a broadcast is opened.
+#[cfg(feature = "journal")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Opening {
     pub(crate) name: String,
@@ -161,6 +162,7 @@ pub(crate) struct Opening {
 }
 
 /// What is known about a broadcast when it is opened.
+#[cfg(feature = "journal")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OpenedBroadcast {
     Open {

@@ -27,7 +27,9 @@ use super::{
     ledger::failed,
     record::{OpenedBroadcast, Opening},
 };
-use crate::{api::Api, backing::Backing};
+use crate::api::Api;
+#[cfg(feature = "journal")]
+use crate::backing::Backing;
 
 /// Longest time that a call of a broadcast waits for flood control or its pace before it gives its place up. Short, because
 /// a chat whose call waits counts as begun, and would be unknown after a `kill -9`.
@@ -37,6 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Broadcasts {
     api: Api,
+    #[cfg(feature = "journal")]
     backing: Backing,
     /// Where they run: the thread of the bot.
     arbiter: ArbiterHandle,
@@ -66,9 +69,10 @@ impl Drop for Registered {
 
 impl Broadcasts {
     /// Must be called on the thread of the bot.
-    pub(crate) fn new(api: Api, backing: Backing) -> Self {
+    pub(crate) fn new(api: Api, #[cfg(feature = "journal")] backing: Backing) -> Self {
         Self {
             api,
+            #[cfg(feature = "journal")]
             backing,
             arbiter: Arbiter::current(),
             register: Arc::default(),

@@ -101,7 +101,7 @@ fn refused(code: u16, migrate_to_chat_id: Option<i64>) -> SendError {
     })
 }
 
-fn completed(result: Result<BroadcastEnding, BroadcastError>) {
+fn completed(result: &Result<BroadcastEnding, BroadcastError>) {
     assert!(matches!(result, Ok(BroadcastEnding::Completed)), "{result:?}");
 }
 
@@ -113,7 +113,7 @@ async fn ninety_chats_take_two_seconds_and_each_gets_it_once() {
 
     let (result, outcomes) = bench.run(Source::from_iter(1..=90)).await;
 
-    completed(result);
+    completed(&result);
     assert_eq!(chats_of(&sent), (1..=90).collect::<Vec<_>>());
     assert_eq!(outcomes.len(), 90);
     let times = sent.lock().unwrap().clone();
@@ -143,7 +143,7 @@ async fn no_more_chats_are_served_at_a_time_than_was_set() {
 
     let (result, outcomes) = bench.run(Source::from_iter(1..=20)).await;
 
-    completed(result);
+    completed(&result);
     assert_eq!(outcomes.len(), 20);
     assert_eq!(seen.load(Ordering::SeqCst), 3);
 }
@@ -157,7 +157,7 @@ async fn a_chat_that_is_named_twice_gets_it_once() {
 
     let (result, _) = bench.run(Source::from_iter([1, 2, 1, 1, 3, 2])).await;
 
-    completed(result);
+    completed(&result);
     assert_eq!(chats_of(&sent), [1, 2, 3]);
     let progress = progress.borrow();
     assert_eq!((progress.done, progress.counts.sent), (6, 3));
@@ -184,7 +184,7 @@ async fn a_paused_broadcast_begins_nothing_and_goes_on_when_it_is_resumed() {
 
     assert_eq!(chats_of(&sent), [1, 2]);
     tell(&control, Command::Run);
-    completed(running.await.unwrap().0);
+    completed(&running.await.unwrap().0);
     assert_eq!(chats_of(&sent), [1, 2, 3, 4, 5]);
 }
 
@@ -239,7 +239,7 @@ async fn a_chat_under_flood_control_gets_it_later_and_holds_up_no_other() {
 
     let (result, outcomes) = bench.run(Source::from_iter(1..=3)).await;
 
-    completed(result);
+    completed(&result);
     assert_eq!(outcomes.len(), 3);
     let order: Vec<_> = sent.lock().unwrap().iter().map(|(chat, _)| *chat).collect();
     assert_eq!(order, [2, 3, 1]);
@@ -264,7 +264,7 @@ async fn a_network_that_is_gone_is_waited_out() {
 
     let (result, outcomes) = bench.run(Source::from_iter(1..=20)).await;
 
-    completed(result);
+    completed(&result);
     assert_eq!(chats_of(&sent), (1..=20).collect::<Vec<_>>());
     assert!(outcomes.values().all(|outcome| *outcome == ChatOutcome::Sent));
 }
@@ -282,7 +282,7 @@ async fn a_supergroup_gets_it_once_also_when_both_its_ids_are_named() {
 
         let (result, outcomes) = bench.run(Source::from_iter(source)).await;
 
-        completed(result);
+        completed(&result);
         assert_eq!(chats_of(&sent), [-1001], "{source:?}");
         let expected = [(-1001, ChatOutcome::Sent), (-1, ChatOutcome::Moved)];
         assert_eq!(outcomes, BTreeMap::from(expected));
@@ -332,7 +332,7 @@ async fn a_closure_that_panics_costs_its_chat_only() {
 
     let (result, outcomes) = bench.run(Source::from_iter(1..=3)).await;
 
-    completed(result);
+    completed(&result);
     assert_eq!(outcomes[&2], ChatOutcome::Unknown);
     assert_eq!(
         (outcomes[&1], outcomes[&3]),
@@ -351,7 +351,7 @@ async fn a_page_in_memory_holds_what_was_asked_for() {
         })
     });
     let ledger = bench.ledger.clone();
-    completed(bench.run(Source::from_iter(1..=6)).await.0);
+    completed(&bench.run(Source::from_iter(1..=6)).await.0);
 
     let filter = ChatsFilter {
         outcome: Some(ChatOutcome::Blocked),

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{borrow::Borrow, time::Duration};
 
 use super::super::{
     Store, StoreOptions, broadcast_chats,
@@ -24,8 +24,8 @@ fn open(store: &mut Store, opening: &Opening) -> (i64, OutcomeCounts, bool) {
     }
 }
 
-fn mark(store: &mut Store, id: i64, mark: Mark) -> Option<Marked> {
-    store.run(|work| work.mark(id, &mark, NOW))
+fn mark(store: &mut Store, id: i64, mark: impl Borrow<Mark>) -> Option<Marked> {
+    store.run(|work| work.mark(id, mark.borrow(), NOW))
 }
 
 fn end(store: &mut Store, id: i64, chat: i64, outcome: ChatOutcome) {
@@ -158,14 +158,14 @@ fn a_group_that_was_moved_leads_to_its_supergroup() {
     let moved = Ended {
         chat: -1,
         outcome: ChatOutcome::Moved,
-        moved_to: Some(-100_1),
+        moved_to: Some(-1001),
         reason: None,
     };
     mark(&mut store, id, Mark::Begin(-1));
     mark(&mut store, id, Mark::End(moved));
 
     let known = Some(Marked::Known {
-        moved_to: Some(-100_1),
+        moved_to: Some(-1001),
     });
     assert_eq!(mark(&mut store, id, Mark::Begin(-1)), known);
     let fresh = broadcast_chats::fresh(store.connection(), id, &[-1]).unwrap();
