@@ -11,6 +11,7 @@ use actogram::{
     ChatRecord, Context, HandlerResult,
 };
 use actogram_simulator::{Access, Fault, Restart};
+use rusqlite::{Connection, OpenFlags};
 use support::{Stage, on_actix};
 use tempfile::TempDir;
 
@@ -218,6 +219,41 @@ fn a_cancelled_broadcast_is_over_for_good() {
         bot.shutdown().await.unwrap();
     });
     assert!(users[1..].iter().all(|user| user.heard().is_empty()));
+}
+
+/// The server stands still while it is looked at: whoever has the message is on record.
+#[test]
+fn nothing_is_sent_before_it_is_on_record() {
+    let stage = Stage::lenient();
+    let folder = tempfile::tempdir().unwrap();
+    let users: Vec<_> = (0..200).map(|n| stage.bot.user(&format!("user {n}"))).collect();
+    let chats: Vec<_> = users.iter().map(|user| user.chat_id()).collect();
+    on_actix(async {
+        let bot = start(&stage, &folder).await;
+        let path = folder.path().join("bot.db");
+        let file = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let broadcast = news(&bot, &chats).start().await.unwrap();
+        let (mut looks, mut sent) = (0, 0);
+
+        stage
+            .until("all have it", |view| {
+                looks += usize::from(view.sent().len() > sent);
+                for message in &view.sent()[sent..] {
+                    let chat = message.chat_id.unwrap();
+                    let mut on_record = file
+                        .prepare_cached("SELECT 1 FROM broadcast_chats WHERE chat = ?1")
+                        .unwrap();
+                    assert!(on_record.exists([chat]).unwrap(), "{chat} is not on record");
+                }
+                sent = view.sent().len();
+                sent == chats.len()
+            })
+            .await;
+
+        assert!(looks > 10, "the run is void: {looks} looks");
+        assert_eq!(broadcast.wait().await.unwrap().counts.sent, 200);
+        bot.shutdown().await.unwrap();
+    });
 }
 
 #[test]

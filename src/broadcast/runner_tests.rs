@@ -289,6 +289,35 @@ async fn a_supergroup_gets_it_once_also_when_both_its_ids_are_named() {
     }
 }
 
+/// That the group has moved is on record when the supergroup is told to wait.
+#[actix_rt::test]
+async fn a_supergroup_that_must_wait_is_not_forgotten() {
+    time::pause();
+    let sent = Sent::default();
+    let note = noting(&sent);
+    let calls = AtomicUsize::new(0);
+    let bench = Bench::new(None, 1, move |chat| {
+        match (chat, calls.fetch_add(1, Ordering::SeqCst)) {
+            (-1, _) => std::future::ready(Err(refused(400, Some(-1001)))),
+            (_, 1) => std::future::ready(Err(SendError::Api(ApiError::FloodWait {
+                method: "sendMessage".to_owned(),
+                retry_after: Duration::from_secs(60),
+            }))),
+            _ => note(chat),
+        }
+    });
+    let progress = bench.progress.clone();
+
+    let (result, outcomes) = bench.run(Source::from_iter([-1])).await;
+
+    completed(&result);
+    assert_eq!(chats_of(&sent), [-1001]);
+    let expected = [(-1001, ChatOutcome::Sent), (-1, ChatOutcome::Moved)];
+    assert_eq!(outcomes, BTreeMap::from(expected));
+    let counts = progress.borrow().counts;
+    assert_eq!((counts.sent, counts.moved, counts.chats()), (1, 1, 1));
+}
+
 #[actix_rt::test]
 async fn a_token_that_is_not_accepted_ends_the_run_and_fails_nobody() {
     time::pause();

@@ -326,4 +326,9 @@ impl Store {
     pub(super) fn connection(&self) -> &Connection {
         &self.conn
     }
+
+    /// Returns what the last transaction survives.
+    pub(crate) fn last_durability(&self) -> Durability {
+        self.durability
+    }
 }

@@ -83,9 +83,16 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
     use crate::{
-        broadcast::{ChatOutcome, Ended, Mark, Marked, OpenedBroadcast, Opening},
-        queue::{JournalSettings, journal::Journal},
+        broadcast::{ChatOutcome, Ended, Marked, OpenedBroadcast, Opening},
+        queue::{
+            JournalSettings,
+            journal::{Journal, broadcasts::ToMark},
+            store::StoreOptions,
+        },
     };
 
     fn opening() -> Opening {
@@ -94,6 +101,39 @@ mod tests {
             repeat_unknown: false,
             anew: false,
         }
+    }
+
+    /// An intent that a power cut can take away is none: the message would go out a second time.
+    #[test]
+    fn what_begins_survives_a_power_cut_before_anybody_is_told_that_it_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let mut writer = Writer::open(&path, 7, JournalSettings::default(), StoreOptions::default()).unwrap();
+        let opened = writer.store.transaction(Durability::Power, |work| {
+            work.open_broadcast(7, &opening(), Timestamp::now())
+        });
+        let OpenedBroadcast::Open { id, .. } = opened.unwrap() else {
+            panic!("it is new")
+        };
+        let mut write = |marks: Vec<Mark>| {
+            writer.marks = marks
+                .into_iter()
+                .map(|mark| ToMark {
+                    broadcast: id,
+                    mark,
+                    reply: oneshot::channel().0,
+                })
+                .collect();
+            writer.write_marks().unwrap();
+            (writer.store.last_durability(), writer.unsynced)
+        };
+
+        assert_eq!(
+            write(vec![Mark::Begin(1), Mark::Begin(2)]),
+            (Durability::Power, false)
+        );
+        assert_eq!(write(vec![Mark::Release(1)]), (Durability::Kill, true));
+        assert_eq!(write(vec![Mark::Release(2), Mark::Begin(1)]).0, Durability::Power);
     }
 
     #[actix_rt::test]
