@@ -352,6 +352,28 @@ fn without_a_journal_a_broadcast_must_say_that_it_may_be_forgotten() {
 }
 
 #[test]
+fn a_bot_on_a_thread_of_its_own_takes_broadcasts_from_any_runtime() {
+    let stage = Stage::lenient();
+    let folder = tempfile::tempdir().unwrap();
+    let users: Vec<_> = (0..5).map(|n| stage.bot.user(&format!("user {n}"))).collect();
+    let chats: Vec<_> = users.iter().map(|user| user.chat_id()).collect();
+    let bot = bot_of(&stage, &folder.path().join("bot.db")).spawn().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+
+    let report = runtime.block_on(async move {
+        let sending = tokio::spawn(async move {
+            let report = news(&bot, &chats).start().await.unwrap().wait().await.unwrap();
+            bot.shutdown().await.unwrap();
+            report
+        });
+        sending.await.unwrap()
+    });
+
+    assert_eq!(report.counts.sent, 5);
+    assert!(users.iter().all(|user| user.heard() == ["The news"]));
+}
+
+#[test]
 fn a_broadcast_that_is_incomplete_does_not_start() {
     let stage = Stage::lenient();
     on_actix(async {

@@ -14,6 +14,10 @@ use crate::api::{Chat, Pacer, Pacing};
 /// the bot itself is.
 const MOST_WAITING: usize = 100;
 
+/// Unknown outcomes in a row after which the server is taken to be in trouble: one chat at a time is tried then, with pauses,
+/// so that an outage costs a few chats and not all of them.
+const TROUBLE: u32 = 3;
+
 /// A time that is never reached.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -40,6 +44,8 @@ pub(super) struct Agenda {
     concurrency: usize,
     pacer: Option<Pacer>,
     hold_until: Option<Instant>,
+    /// Outcomes in a row that are unknown.
+    unknown: u32,
     backoff: Backoff,
 }
 
@@ -53,13 +59,19 @@ impl Agenda {
             concurrency,
             pacer: pacing.map(|pacing| Pacer::new(pacing, now)),
             hold_until: None,
+            unknown: 0,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60), 0.2),
         }
     }
 
     /// Returns what to do now. A chat that it names counts as running.
     pub(super) fn step(&mut self, now: Instant) -> Step {
-        if self.running >= self.concurrency {
+        let at_once = if self.unknown < TROUBLE {
+            self.concurrency
+        } else {
+            1
+        };
+        if self.running >= at_once {
             return Step::Wait(None);
         }
         if let Some(until) = self.hold_until.filter(|until| *until > now) {
@@ -107,7 +119,18 @@ impl Agenda {
     /// Notes that a chat is done.
     pub(super) fn done(&mut self) {
         self.running -= 1;
+        self.unknown = 0;
         self.backoff.reset();
+    }
+
+    /// Notes that a chat is done and nobody knows how; returns how long everything is held when there are too many of them.
+    pub(super) fn done_unknown(&mut self, now: Instant, random: f64) -> Option<Duration> {
+        self.running -= 1;
+        self.unknown = self.unknown.saturating_add(1);
+        if self.unknown < TROUBLE {
+            return None;
+        }
+        self.pause(now, random)
     }
 
     /// Notes that a chat is to be tried again after a time.
@@ -121,6 +144,10 @@ impl Agenda {
     pub(super) fn hold(&mut self, chat: i64, now: Instant, random: f64) -> Option<Duration> {
         self.running -= 1;
         self.ready.push_front(chat);
+        self.pause(now, random)
+    }
+
+    fn pause(&mut self, now: Instant, random: f64) -> Option<Duration> {
         // The others that run meet the same.
         if self.hold_until.is_some_and(|until| until > now) {
             return None;
@@ -210,6 +237,41 @@ mod tests {
         }
 
         assert_eq!(agenda.step(now), Step::Wait(Some(now + 5 * SECOND)));
+    }
+
+    #[test]
+    fn an_outage_costs_a_few_chats_and_not_all_of_them() {
+        let (mut agenda, start) = agenda(None, 4);
+        agenda.add((1..=1000).collect());
+        let (mut now, mut lost) = (start, 0);
+
+        // Ten minutes without one answer.
+        while now < start + 600 * SECOND {
+            let mut begun = 0;
+            let wake = loop {
+                match agenda.step(now) {
+                    Step::Start(_) => begun += 1,
+                    Step::Wait(at) => break at,
+                    other => panic!("{other:?}"),
+                }
+            };
+            for _ in 0..begun {
+                agenda.done_unknown(now, 0.5);
+            }
+            lost += begun;
+            now = wake.unwrap_or(now);
+        }
+
+        assert!((10..=25).contains(&lost), "{lost}");
+        let mut begun = 0;
+        while matches!(agenda.step(now), Step::Start(_)) {
+            begun += 1;
+        }
+        assert_eq!(begun, 1, "one is tried");
+        agenda.done();
+        for _ in 0..4 {
+            assert!(matches!(agenda.step(now), Step::Start(_)), "all goes on");
+        }
     }
 
     #[test]

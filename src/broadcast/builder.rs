@@ -60,7 +60,8 @@ pub(super) struct Settings {
 /// # What is waited for
 ///
 /// Flood control, a network that is gone, and a server that is down are waited out, for as long as it takes. A chat under
-/// flood control holds up no other. A token that is not accepted ends the run; nobody counts as failed because of that.
+/// flood control holds up no other. After three unknown outcomes in a row one chat at a time is tried, with pauses, so that
+/// an outage costs a few chats and not all. A token that is not accepted ends the run; nobody counts as failed because of that.
 #[must_use = "a broadcast does nothing until it is started"]
 pub struct Broadcast {
     broadcasts: Broadcasts,
@@ -241,5 +242,21 @@ impl Broadcast {
         let source = source.ok_or(BroadcastError::NoChats)?;
         let send = send.ok_or(BroadcastError::NoMessage)?;
         broadcasts.start(settings, source, send).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hosts on other runtimes start broadcasts from tasks that move between threads.
+    #[test]
+    fn starting_and_waiting_can_be_done_on_any_thread() {
+        fn check<T: std::marker::Send>(_: T) {}
+
+        let _never_called = |broadcast: Broadcast, handle: BroadcastHandle| {
+            check(broadcast.start());
+            check(handle.wait());
+        };
     }
 }

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::api::{ApiError, NotSentCause};
 
+/// Time after which a chat is tried again that had too much to do.
+const BUSY_PAUSE: Duration = Duration::from_secs(10);
+
 /// What is to be done after a send.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -60,9 +63,11 @@ pub(super) fn judge(result: Option<Result<(), SendError>>) -> Verdict {
             source: NotSentCause::Client(_),
             ..
         } => ended(ChatOutcome::Failed, chain(&error)),
-        ApiError::NotSent { .. } | ApiError::QueueFull { .. } | ApiError::WaitedTooLong { .. } => {
-            Verdict::Hold(chain(&error))
+        // Usually there is too much to do in this chat, so the others go on.
+        ApiError::WaitedTooLong { .. } | ApiError::QueueFull { of_chat: true, .. } => {
+            Verdict::Later(BUSY_PAUSE)
         }
+        ApiError::NotSent { .. } | ApiError::QueueFull { .. } => Verdict::Hold(chain(&error)),
         ApiError::Unknown { .. } => ended(ChatOutcome::Unknown, chain(&error)),
         // The server has executed it.
         ApiError::Decode { .. } => Verdict::Ended(ChatOutcome::Sent, None),
@@ -176,7 +181,7 @@ mod tests {
 
         assert!(matches!(judged(flood), Verdict::Later(wait) if wait == Duration::from_secs(77)));
         assert!(matches!(judged(not_sent), Verdict::Hold(why) if why.contains("cable cut")));
-        assert!(matches!(judged(late), Verdict::Hold(_)));
+        assert!(matches!(judged(late), Verdict::Later(BUSY_PAUSE)));
     }
 
     #[test]

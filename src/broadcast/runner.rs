@@ -15,6 +15,7 @@ use super::{
     error::BroadcastError,
     ledger::Ledger,
     progress::{BroadcastProgress, BroadcastState, Rate},
+    record::ChatOutcome,
     report::BroadcastEnding,
     source::Source,
 };
@@ -131,6 +132,7 @@ impl Runner {
             self.rate.count(now);
         }
         let per_second = self.rate.per_second(now);
+        let unknown = done.outcomes.last() == Some(&ChatOutcome::Unknown);
         self.progress.send_modify(|progress| {
             if done.again {
                 progress.counts.unknown = progress.counts.unknown.saturating_sub(1);
@@ -142,6 +144,15 @@ impl Runner {
             progress.estimate(per_second);
         });
         match done.next {
+            Next::Others if unknown => {
+                if let Some(pause) = self.agenda.done_unknown(now, fastrand::f64()) {
+                    tracing::warn!(
+                        broadcast = self.name,
+                        ?pause,
+                        "broadcast waits, too many outcomes in a row are unknown"
+                    );
+                }
+            }
             Next::Others => self.agenda.done(),
             Next::Later(wait) => self.agenda.later(done.chat, now, wait),
             Next::Hold(reason) => {

@@ -12,7 +12,7 @@ use futures_util::stream;
 
 use super::*;
 use crate::{
-    api::{Api, ApiConfig, ApiError, NotSentCause, Pacing, Token},
+    api::{Api, ApiConfig, ApiError, NotSentCause, Pacing, Token, UnknownCause},
     broadcast::{
         BroadcastChats, ChatOutcome, SendError,
         attempt::Send,
@@ -267,6 +267,34 @@ async fn a_network_that_is_gone_is_waited_out() {
     completed(&result);
     assert_eq!(chats_of(&sent), (1..=20).collect::<Vec<_>>());
     assert!(outcomes.values().all(|outcome| *outcome == ChatOutcome::Sent));
+}
+
+#[actix_rt::test]
+async fn a_server_that_answers_nothing_for_ten_minutes_costs_a_few_chats() {
+    time::pause();
+    let sent = Sent::default();
+    let note = noting(&sent);
+    let start = time::Instant::now();
+    let bench = Bench::new(Some(Pacing::bulk()), 16, move |chat| {
+        if start.elapsed() < Duration::from_secs(600) {
+            return std::future::ready(Err(SendError::Api(ApiError::Unknown {
+                method: "sendMessage".to_owned(),
+                status: Some(502),
+                source: UnknownCause::NotAnAnswer,
+            })));
+        }
+        note(chat)
+    });
+
+    let (result, outcomes) = bench.run(Source::from_iter(1..=900)).await;
+
+    completed(&result);
+    let unknown = outcomes
+        .values()
+        .filter(|outcome| **outcome == ChatOutcome::Unknown);
+    let unknown = unknown.count();
+    assert!((10..=50).contains(&unknown), "{unknown}");
+    assert_eq!(chats_of(&sent).len(), 900 - unknown);
 }
 
 #[actix_rt::test]
