@@ -23,6 +23,8 @@ use update::Update;
 #[path = "../src/timings.rs"]
 mod timings;
 
+#[path = "../src/broadcast/record.rs"]
+mod broadcast;
 #[path = "."]
 mod queue {
     #[path = "../src/queue/store/mod.rs"]

@@ -1,6 +1,6 @@
 //! The handle of a running bot.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use actogram_actors::{EngineError, EngineHandle, LaneLoad, ShutdownReport, Snapshot, StopReason};
 
@@ -12,6 +12,7 @@ use crate::{
     api::{Api, ApiStats, CallCounts},
     backing::Backing,
     bot_facts::BotFacts,
+    broadcast::{Broadcast, Broadcasts},
     error::Error,
     report::BotReport,
     source::{PollingCounts, PollingMonitor},
@@ -19,6 +20,7 @@ use crate::{
 };
 #[cfg(feature = "journal")]
 use crate::{
+    broadcast::{self, BroadcastChats, BroadcastSummary, ChatsPage},
     dead_letters::{self, DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage},
     journal_stats::JournalStats,
     queue::Journal,
@@ -39,6 +41,7 @@ pub struct BotHandle {
     webhook: Option<WebhookMonitor>,
     #[cfg(feature = "monitor")]
     lookout: Arc<Lookout>,
+    broadcasts: Broadcasts,
 }
 
 /// How things stand, at one moment.
@@ -74,13 +77,21 @@ impl fmt::Debug for BotHandle {
 }
 
 impl BotHandle {
+    /// Must be called on the thread of the bot.
     pub(crate) fn new(
         engine: EngineHandle,
         api: Api,
         monitor: PollingMonitor,
         backing: Backing,
         bot: Arc<BotFacts>,
+        drain_deadline: Duration,
     ) -> Self {
+        let broadcasts = Broadcasts::new(
+            api.clone(),
+            #[cfg(feature = "journal")]
+            backing.clone(),
+        );
+        broadcasts.stop_with(engine.clone(), drain_deadline);
         Self {
             engine,
             api,
@@ -91,6 +102,7 @@ impl BotHandle {
             webhook: None,
             #[cfg(feature = "monitor")]
             lookout: Arc::default(),
+            broadcasts,
         }
     }
 
@@ -111,9 +123,17 @@ impl BotHandle {
         &self.api
     }
 
-    /// Asks the bot to stop and returns at once: polling ends (a webhook answers `503` from then on), what was fetched is drained until the deadline, the
-    /// offset is committed. Asking twice changes nothing. This is the call for a handler that wants to stop its own
-    /// bot.
+    /// Returns the builder of a broadcast with this name: one message to many chats, with an outcome for each.
+    ///
+    /// The name, unique for each message, is the key of its position: starting a broadcast whose name is known resumes it.
+    /// It stops with the bot, between two chats, and is resumed by starting it again after the next start of the bot.
+    pub fn broadcast(&self, name: impl Into<String>) -> Broadcast {
+        Broadcast::new(self.broadcasts.clone(), name.into())
+    }
+
+    /// Asks the bot to stop and returns at once: polling ends (a webhook answers `503` from then on), what was fetched is
+    /// drained until the deadline, the offset is committed. Asking twice changes nothing. This is the call for a handler
+    /// that wants to stop its own bot.
     pub fn request_shutdown(&self) {
         self.engine.request_shutdown();
     }
@@ -139,6 +159,7 @@ impl BotHandle {
     ///
     /// As [`wait`](Self::wait).
     pub fn shutdown_now(&self) -> impl Future<Output = Result<BotReport, Error>> + Send + use<> {
+        self.broadcasts.abort();
         let report = self.engine.shutdown_now();
         let handle = self.clone();
         async move { handle.conclude(report.await).await }
@@ -157,6 +178,7 @@ impl BotHandle {
     async fn conclude(&self, report: Result<Arc<ShutdownReport>, EngineError>) -> Result<BotReport, Error> {
         let engine_report = report?;
         let report = BotReport::new(&engine_report, |seq| self.backing.update_id(seq));
+        self.broadcasts.conclude().await;
         self.backing.close().await;
         match (&engine_report.source_error, engine_report.reason) {
             (Some(error), StopReason::SourceFailed) => Err(Error::PollingFailed {
@@ -241,7 +263,7 @@ impl BotHandle {
     }
 }
 
-/// Dead letters and the journal. Each of these calls asks the thread that owns the journal; dropping the future stops
+/// Dead letters, broadcasts and the journal. Each of these calls asks the thread that owns the journal; dropping the future stops
 /// only the waiting.
 ///
 /// Each returns [`Error::NoJournal`] when the bot has no [journal](crate::Bot::journal), and [`Error::Journal`] when
@@ -307,6 +329,40 @@ impl BotHandle {
     /// [`Error::NoJournal`], [`Error::Journal`].
     pub async fn journal_stats(&self) -> Result<JournalStats, Error> {
         JournalStats::of(self.journal()?).await
+    }
+
+    /// Returns the broadcasts that the journal knows, in the order in which they were begun: those that can be resumed, and
+    /// those that have ended within 400 days.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoJournal`], [`Error::Journal`].
+    pub async fn broadcasts(&self) -> Result<Vec<BroadcastSummary>, Error> {
+        broadcast::summaries(self.journal()?).await
+    }
+
+    /// Returns the chats of a broadcast whose outcome is recorded, a page at a time, in order of their ids; `None` if there
+    /// is no broadcast with this name. The chats are kept for 30 days after the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoJournal`], [`Error::Journal`].
+    pub async fn broadcast_chats(
+        &self,
+        name: &str,
+        filter: BroadcastChats,
+    ) -> Result<Option<ChatsPage>, Error> {
+        broadcast::chats(self.journal()?, name, filter).await
+    }
+
+    /// Forgets a broadcast for good, with its name: under this name everybody would get the message again. One that is
+    /// running ends with [`BroadcastError::Dropped`](crate::BroadcastError::Dropped). Returns `false` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoJournal`], [`Error::Journal`].
+    pub async fn drop_broadcast(&self, name: &str) -> Result<bool, Error> {
+        broadcast::forget(self.journal()?, name).await
     }
 
     fn journal(&self) -> Result<&Journal, Error> {

@@ -20,7 +20,7 @@
 //! The principal type is [`Bot`], the builder. A [`Handler`] is an async function of a [`Context`], or a [`Router`] that
 //! chooses a function of [extractors](extract) for each update. What it returns is sent ([`Respond`]) and decides what
 //! happens to the update ([`HandlerError`]). [`Api`](api::Api) makes calls. [`BotHandle`] looks at a running bot, pauses and
-//! stops it.
+//! stops it. [`Broadcast`] sends one message to many chats.
 //!
 //! # The flow
 //!
@@ -76,6 +76,7 @@ mod router;
 pub mod extract;
 mod respond;
 mod incoming;
+mod broadcast;
 mod handle;
 #[cfg(feature = "journal")]
 mod dead_letters;
@@ -117,6 +118,10 @@ pub use self::webhook::{
 pub use self::{
     backing::AckError,
     bot::{Bot, Delivery},
+    broadcast::{
+        Broadcast, BroadcastChats, BroadcastEnding, BroadcastError, BroadcastHandle, BroadcastProgress,
+        BroadcastReport, BroadcastState, ChatOutcome, ChatRecord, ChatsPage, OutcomeCounts, SendError,
+    },
     context::{CallbackError, Context, ReplyError},
     error::{ConfigError, Error},
     extract::FromUpdate,
@@ -132,6 +137,7 @@ pub use self::{
 };
 #[cfg(feature = "journal")]
 pub use self::{
+    broadcast::BroadcastSummary,
     dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage, DeadLetterReason},
     journal_config::JournalConfig,
     journal_stats::JournalStats,

@@ -248,7 +248,7 @@ fn verify_tells_sound_from_damaged() {
 }
 
 /// Every command that reads or writes a journal, with arguments that are right.
-const EVERY_COMMAND: [(&str, &str); 9] = [
+const EVERY_COMMAND: [(&str, &str); 12] = [
     ("stats", ""),
     ("list", ""),
     ("show", "1"),
@@ -258,16 +258,21 @@ const EVERY_COMMAND: [(&str, &str); 9] = [
     ("dead drop", "1"),
     ("compact", ""),
     ("verify", ""),
+    ("broadcasts list", ""),
+    ("broadcasts show", "news"),
+    ("broadcasts drop", "news"),
 ];
 
 /// Those of them that only read.
-const READING: [(&str, &str); 6] = [
+const READING: [(&str, &str); 8] = [
     EVERY_COMMAND[0],
     EVERY_COMMAND[1],
     EVERY_COMMAND[2],
     EVERY_COMMAND[3],
     EVERY_COMMAND[4],
     EVERY_COMMAND[8],
+    EVERY_COMMAND[9],
+    EVERY_COMMAND[10],
 ];
 
 #[test]
@@ -316,7 +321,7 @@ fn while_another_program_writes_reading_works_and_writing_says_why_not() {
     for (words, rest) in EVERY_COMMAND {
         let ran = made.tool(words, &format!("{rest} --wait 0"));
 
-        let writes = ["dead retry", "dead drop", "compact"].contains(&words);
+        let writes = ["dead retry", "dead drop", "compact", "broadcasts drop"].contains(&words);
         assert_eq!(ran.code, if writes { 2 } else { 0 }, "{words}: {ran:?}");
         assert_eq!(
             writes,

@@ -3,7 +3,6 @@
 use std::{fmt, future::Future, io, sync::Arc, time::Duration};
 
 use actix::{Addr, Recipient};
-use tokio::sync::watch;
 
 use crate::{
     backlog::Totals,
@@ -12,7 +11,9 @@ use crate::{
     lanes::LaneLoad,
     poller::PollerHandle,
     polling::PollingState,
-    shutdown::{KeepSignals, Published, Shutdown, ShutdownCoordinator, ShutdownReport, StopReason, Urgency},
+    shutdown::{
+        KeepSignals, Published, Shutdown, ShutdownCoordinator, ShutdownReport, StopReason, Stopping, Urgency,
+    },
     signals::{self, Order},
     supervisor::{Supervisor, TellWorkload},
 };
@@ -26,7 +27,7 @@ pub struct EngineHandle {
     keep_signals: Recipient<KeepSignals>,
     workload: Recipient<TellWorkload>,
     polling: PollerHandle,
-    stopping: watch::Receiver<bool>,
+    stopping: Stopping,
     report: Published,
 }
 
@@ -74,7 +75,7 @@ impl EngineHandle {
         coordinator: &Addr<ShutdownCoordinator<T>>,
         supervisor: &Addr<Supervisor<T>>,
         polling: PollerHandle,
-        stopping: watch::Receiver<bool>,
+        stopping: Stopping,
         report: Published,
     ) -> Self {
         Self {
@@ -159,6 +160,16 @@ impl EngineHandle {
             .await
             .map_err(|_| EngineError::Gone)?;
         published.clone().ok_or(EngineError::Gone)
+    }
+
+    /// Waits until the engine is told to stop, or has to: the moment before the drain, for what should end with it. Returns
+    /// at once when that has happened already.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.clone();
+        async move {
+            // Without its sender the engine is gone, which is a stop as well.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
     }
 
     /// Returns the report when the engine has stopped already.

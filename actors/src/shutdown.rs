@@ -90,14 +90,17 @@ pub(crate) struct Deadlines {
 /// The report, once there is one.
 pub(crate) type Published = watch::Receiver<Option<Arc<ShutdownReport>>>;
 
+/// Whether the stop has begun.
+pub(crate) type Stopping = watch::Receiver<bool>;
+
 /// See the module's documentation.
 pub struct ShutdownCoordinator<T: Payload> {
     feeder: Option<PollerHandle>,
     poller: PollerHandle,
     supervisor: Addr<Supervisor<T>>,
     deadlines: Deadlines,
-    publish: Option<watch::Sender<Option<Arc<ShutdownReport>>>>,
     stopping: watch::Sender<bool>,
+    publish: Option<watch::Sender<Option<Arc<ShutdownReport>>>>,
     source_error: Option<SourceError>,
     signals: Option<SignalWatch>,
 }
@@ -117,7 +120,7 @@ impl<T: Payload> ShutdownCoordinator<T> {
         poller: PollerHandle,
         supervisor: Addr<Supervisor<T>>,
         deadlines: Deadlines,
-    ) -> (Self, watch::Receiver<bool>, Published) {
+    ) -> (Self, Stopping, Published) {
         let (publish, published) = watch::channel(None);
         let (stopping, begun) = watch::channel(false);
         let coordinator = Self {
@@ -125,8 +128,8 @@ impl<T: Payload> ShutdownCoordinator<T> {
             poller,
             supervisor,
             deadlines,
-            publish: Some(publish),
             stopping,
+            publish: Some(publish),
             source_error: None,
             signals: None,
         };
@@ -192,8 +195,8 @@ impl<T: Payload> actix::Handler<Shutdown> for ShutdownCoordinator<T> {
 
     fn handle(&mut self, request: Shutdown, _: &mut Self::Context) {
         if let Some(publish) = self.publish.take() {
-            self.stopping.send_replace(true);
             tracing::info!(reason = ?request.reason, deadline = ?self.deadlines.drain, "stopping");
+            self.stopping.send_replace(true);
             let parts = Parts {
                 feeder: self.feeder.clone(),
                 poller: self.poller.clone(),

@@ -23,7 +23,7 @@ impl Chat {
         }
     }
 
-    #[cfg(test)]
+    /// The chat with this id, in which the bot itself is.
     pub(crate) fn of_id(id: i64) -> Self {
         Self {
             id: ChatId::Number(id),

@@ -76,6 +76,14 @@ mod failure;
 
 mod error;
 
+pub(crate) use self::{
+    chat::Chat,
+    pacing::Pacer,
+    repeat::may_be_repeated,
+    request::RequestBody,
+    response::{Answer, RawResponse, read as read_response},
+    transport::Transport,
+};
 pub use self::{
     config::ApiConfig,
     downloads::FileStream,
@@ -87,11 +95,5 @@ pub use self::{
     progress::Progress,
     server::{Server, ServerError},
     stats::ApiStats,
-};
-pub(crate) use self::{
-    repeat::may_be_repeated,
-    request::RequestBody,
-    response::{Answer, RawResponse, read as read_response},
-    transport::Transport,
 };
 pub use crate::token::{Token, TokenError};

@@ -89,6 +89,7 @@ impl Bot {
         let backing = kept.backing(|| Backing::Server(monitor.clone()));
         let bot = Arc::<BotFacts>::default();
         let workers = workers.complete(&api, &backing, &bot);
+        let drain_deadline = engine.drain_deadline;
         let engine = match kept {
             Kept::AtServer => {
                 engine
@@ -111,7 +112,7 @@ impl Bot {
         };
         tracing::info!(bot_id = api.bot_id(), "started");
         publishing.begin(&api, &engine);
-        let handle = BotHandle::new(engine, api, monitor, backing, bot);
+        let handle = BotHandle::new(engine, api, monitor, backing, bot, drain_deadline);
         #[cfg(feature = "metrics")]
         actix_rt::spawn(crate::metrics::publish(handle.clone()));
         Ok(handle)

@@ -141,6 +141,7 @@ impl Bot {
         let kept = keeping.open(config.token.bot_id()).await?;
         let api = Api::start(config);
         let bot = Arc::<BotFacts>::default();
+        let drain_deadline = engine.drain_deadline;
         let (engine, intake, backing) = match kept {
             Kept::AtServer => {
                 let (intake, source) =
@@ -182,8 +183,15 @@ impl Bot {
         publishing.begin(&api, &engine);
         let (route, registration) =
             webhook.open(intake, polling.lanes, polling.allowed_updates, monitor.clone());
-        let handle = BotHandle::new(engine, api, PollingMonitor::default(), backing.clone(), bot)
-            .with_webhook(monitor);
+        let handle = BotHandle::new(
+            engine,
+            api,
+            PollingMonitor::default(),
+            backing.clone(),
+            bot,
+            drain_deadline,
+        )
+        .with_webhook(monitor);
         #[cfg(feature = "metrics")]
         actix_rt::spawn(crate::metrics::publish(handle.clone()));
         let stopped = handle.clone();

@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use actogram_actors::Lane;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::queue::store::{DeadFilter, DeadReason, Filter, RowId, StoreOptions};
+use crate::{
+    broadcast::ChatOutcome,
+    queue::store::{DeadFilter, DeadReason, Filter, RowId, StoreOptions},
+};
 
 /// Looks after bots that are built with actogram.
 #[derive(Debug, Parser)]
@@ -44,6 +47,9 @@ pub(super) enum JournalCommand {
     /// Lists, shows or drops what is left of damaged rows.
     #[command(subcommand)]
     SetAside(SetAsideCommand),
+    /// Lists broadcasts, shows what became of their chats, or drops them.
+    #[command(subcommand)]
+    Broadcasts(BroadcastsCommand),
     /// Gives unused space back to the file system.
     #[command(after_help = "Example: actogram journal compact bot.db")]
     Compact(Journal),
@@ -89,6 +95,21 @@ pub(super) enum SetAsideCommand {
         after_help = "Examples:\n  actogram journal set-aside drop bot.db 1 2\n  actogram journal set-aside drop bot.db --all"
     )]
     Drop(SetAsideChosen),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BroadcastsCommand {
+    /// Lists broadcasts, in the order in which they were begun.
+    #[command(after_help = "Example: actogram journal broadcasts list bot.db")]
+    List(BroadcastList),
+    /// Shows what became of each chat of a broadcast, in order of the chats' ids.
+    #[command(
+        after_help = "Examples:\n  actogram journal broadcasts show bot.db newsletter-2026-11\n  actogram journal broadcasts show bot.db newsletter-2026-11 --outcome blocked --json"
+    )]
+    Show(BroadcastShow),
+    /// Forgets a broadcast for good, and with it who has got its message; one that is running ends.
+    #[command(after_help = "Example: actogram journal broadcasts drop bot.db newsletter-2026-11")]
+    Drop(BroadcastChosen),
 }
 
 #[derive(Debug, Args)]
@@ -267,6 +288,79 @@ pub(super) struct SetAsideChosen {
     /// Takes every row.
     #[arg(long)]
     pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BroadcastList {
+    #[command(flatten)]
+    pub(super) journal: Journal,
+    /// Only broadcasts of this bot.
+    #[arg(long, value_name = "ID")]
+    pub(super) bot: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BroadcastShow {
+    #[command(flatten)]
+    pub(super) journal: Journal,
+    /// Name of the broadcast.
+    pub(super) name: String,
+    /// Only the broadcast of this bot; needed when several bots have one of this name.
+    #[arg(long, value_name = "ID")]
+    pub(super) bot: Option<u64>,
+    /// Only chats with this outcome.
+    #[arg(long)]
+    pub(super) outcome: Option<Outcome>,
+    #[command(flatten)]
+    pub(super) page: ChatPage,
+}
+
+/// Which part of a list of chats.
+#[derive(Debug, Args)]
+pub(super) struct ChatPage {
+    /// Begins behind this chat: the first column of the last row before.
+    #[arg(long, value_name = "CHAT", allow_negative_numbers = true)]
+    pub(super) after: Option<i64>,
+    /// Longest list.
+    #[arg(long, value_name = "ROWS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BroadcastChosen {
+    #[command(flatten)]
+    pub(super) journal: Journal,
+    /// Name of the broadcast.
+    pub(super) name: String,
+    /// Only the broadcast of this bot; needed when several bots have one of this name.
+    #[arg(long, value_name = "ID")]
+    pub(super) bot: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Outcome {
+    /// The server has confirmed the message.
+    Sent,
+    /// The bot may not write to the chat.
+    Blocked,
+    /// The message may have been sent.
+    Unknown,
+    /// The message could not be sent.
+    Failed,
+    /// The group became a supergroup.
+    Moved,
+}
+
+impl From<Outcome> for ChatOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Sent => Self::Sent,
+            Outcome::Blocked => Self::Blocked,
+            Outcome::Unknown => Self::Unknown,
+            Outcome::Failed => Self::Failed,
+            Outcome::Moved => Self::Moved,
+        }
+    }
 }
 
 #[cfg(test)]

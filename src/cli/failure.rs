@@ -11,6 +11,12 @@ pub(super) enum Failure {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Several bots have a broadcast of this name.
+    #[error("several bots have a broadcast of this name; choose one of {bots:?} with --bot")]
+    WhichBot {
+        /// Their ids.
+        bots: Vec<u64>,
+    },
     /// The result cannot be printed.
     #[error("the result cannot be printed")]
     Output(#[from] io::Error),

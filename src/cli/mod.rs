@@ -5,6 +5,7 @@
 //! actogram journal stats|list|show|compact|verify PATH
 //! actogram journal dead list|show|retry|drop PATH
 //! actogram journal set-aside list|show|drop PATH
+//! actogram journal broadcasts list|show|drop PATH
 //! ```
 //!
 //! Safe while a bot runs on the journal: reading uses a read-only connection, and everything that is written is written
@@ -23,6 +24,7 @@ mod updates;
 mod letters;
 mod moves;
 mod remains;
+mod broadcasts;
 mod listing;
 mod numbers;
 mod upkeep;
@@ -39,7 +41,7 @@ use std::{
 use clap::Parser;
 
 use self::{
-    arguments::{Arguments, DeadCommand, JournalCommand, SetAsideCommand, Topic},
+    arguments::{Arguments, BroadcastsCommand, DeadCommand, JournalCommand, SetAsideCommand, Topic},
     failure::Failure,
     output::Output,
 };
@@ -108,6 +110,17 @@ fn perform(command: &JournalCommand, out: &mut dyn Write) -> Result<u8, Failure>
             SetAsideCommand::List(asked) => remains::list(asked, &mut Output::new(out, asked.journal.json)),
             SetAsideCommand::Show(asked) => remains::show(asked, &mut Output::new(out, asked.journal.json)),
             SetAsideCommand::Drop(asked) => remains::drop(asked, &mut Output::new(out, asked.journal.json)),
+        },
+        JournalCommand::Broadcasts(command) => match command {
+            BroadcastsCommand::List(asked) => {
+                broadcasts::list(asked, &mut Output::new(out, asked.journal.json))
+            }
+            BroadcastsCommand::Show(asked) => {
+                broadcasts::show(asked, &mut Output::new(out, asked.journal.json))
+            }
+            BroadcastsCommand::Drop(asked) => {
+                broadcasts::drop(asked, &mut Output::new(out, asked.journal.json))
+            }
         },
     }
 }

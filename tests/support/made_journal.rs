@@ -17,7 +17,11 @@ use crate::{
 /// What somebody wrote; it must not be printed unless it was asked for.
 pub(crate) const SECRET: &str = "bad: my secret";
 
-/// A journal with two dead letters (places 1 and 2) and two unfinished updates (places 3 and 4, one lane).
+/// A chat that does not exist.
+pub(crate) const NOBODY: i64 = 999_999_999_999;
+
+/// A journal with two dead letters (places 1 and 2), two unfinished updates (places 3 and 4, one lane), and a broadcast
+/// (`news`) to Ann and to [`NOBODY`].
 pub(crate) struct Made {
     folder: TempDir,
     pub(crate) bot_id: i64,
@@ -54,6 +58,9 @@ pub(crate) async fn start(simulator: &Simulator, folder: &TempDir) -> BotHandle 
     let journaled = simulated.wait_for_async(PATIENCE, |view| view.pending_count() == 0);
     assert!(journaled.await, "waited too long until all are journaled");
     while bot.journal_stats().await.unwrap().dead_letters < 2 {}
+    let chats = [ann.chat_id(), NOBODY];
+    let news = bot.broadcast("news").to(chats).text("The news").unpaced();
+    news.start().await.unwrap().wait().await.unwrap();
     bot
 }
 

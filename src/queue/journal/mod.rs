@@ -5,11 +5,12 @@
 //!
 //! | what | survives |
 //! |---|---|
-//! | pushed updates, dead letters, flushed settlements | a power cut |
-//! | that an attempt began, other settlements | `kill -9`, not a power cut |
+//! | pushed updates, dead letters, flushed settlements, that a send of a broadcast began | a power cut |
+//! | that an attempt began, other settlements, outcomes of a broadcast | `kill -9`, not a power cut |
 
 mod writer;
 mod questions;
+mod broadcasts;
 mod shelf;
 
 use std::{

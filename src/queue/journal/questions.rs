@@ -4,6 +4,7 @@ use actogram_actors::{LaneCounts, LaneLoad};
 
 use super::{
     Journal,
+    broadcasts::BroadcastQuestion,
     writer::{Order, Reply},
 };
 use crate::{
@@ -40,6 +41,7 @@ pub(super) enum Question {
         limit: usize,
         reply: Reply<Vec<LaneLoad>>,
     },
+    Broadcast(BroadcastQuestion),
 }
 
 impl Question {
@@ -52,6 +54,7 @@ impl Question {
             Self::DropDead { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::Counts(reply) => drop(reply.send(Err(error.clone()))),
             Self::Longest { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Self::Broadcast(question) => question.refuse(error),
         }
     }
 }

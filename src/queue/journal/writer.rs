@@ -10,6 +10,7 @@ mod leasing;
 mod upkeep;
 mod foreign;
 mod answers;
+mod broadcasts;
 mod ending;
 
 use std::{
@@ -24,6 +25,7 @@ use tokio::sync::oneshot;
 use self::{ending::chain, foreign::Foreign};
 use super::{
     JournalSettings,
+    broadcasts::ToMark,
     questions::Question,
     shelf::{Shelf, Slot},
 };
@@ -89,6 +91,7 @@ pub(super) enum Order {
     },
     Room(Reply<usize>),
     Flush(Reply<()>),
+    Mark(ToMark),
     Ask(Question),
     Close(oneshot::Sender<()>),
 }
@@ -119,6 +122,8 @@ pub(super) struct Writer {
     flushes: Vec<Reply<()>>,
     rooms: Vec<Reply<usize>>,
     questions: Vec<Question>,
+    /// Of chats of broadcasts.
+    marks: Vec<ToMark>,
     lease: Option<(usize, Reply<Vec<Leased>>)>,
     /// Set while nothing can be written, because the disk is full or another program writes: when to try again.
     blocked: Option<Instant>,
@@ -164,6 +169,7 @@ impl Writer {
             flushes: Vec::new(),
             rooms: Vec::new(),
             questions: Vec::new(),
+            marks: Vec::new(),
             lease: None,
             blocked: None,
             unsynced: false,
@@ -230,6 +236,7 @@ impl Writer {
             Order::Acknowledge { ticket, reply } => self.acknowledgements.push((ticket, reply)),
             Order::Room(reply) => self.rooms.push(reply),
             Order::Flush(reply) => self.flushes.push(reply),
+            Order::Mark(mark) => self.marks.push(mark),
             Order::Ask(question) => self.questions.push(question),
             Order::Close(reply) => return Some(reply),
         }
@@ -240,7 +247,7 @@ impl Writer {
     fn round(&mut self) -> Result<(), JournalError> {
         let now = Instant::now();
         if self.blocked.is_none_or(|until| now >= until) {
-            match self.write(now) {
+            match self.write(now).and_then(|()| self.write_marks()) {
                 Ok(()) => {
                     if self.blocked.take().is_some() {
                         tracing::info!("the journal can be written again");

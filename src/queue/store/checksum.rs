@@ -53,6 +53,34 @@ pub(crate) fn moved_sum(lane: &str, goes_on: &str) -> i64 {
     xxh3_64(format!("{lane}\0{goes_on}").as_bytes()).cast_signed()
 }
 
+/// Returns the checksum of what identifies a broadcast.
+pub(crate) fn broadcast_sum(id: i64, bot: i64, name: &str, started_at: i64) -> i64 {
+    let mut bytes = Vec::with_capacity(24 + name.len());
+    for number in [id, bot, started_at] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(name.as_bytes());
+    xxh3_64(&bytes).cast_signed()
+}
+
+/// Returns the checksum of what is known about a chat of a broadcast.
+pub(crate) fn chat_sum(
+    broadcast: i64,
+    chat: i64,
+    state: i64,
+    at: i64,
+    moved_to: Option<i64>,
+    reason: Option<&[u8]>,
+) -> i64 {
+    let mut bytes = Vec::with_capacity(48);
+    let present = i64::from(moved_to.is_some()) | i64::from(reason.is_some()) << 1;
+    for number in [broadcast, chat, state, at, present, moved_to.unwrap_or(0)] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(reason.unwrap_or_default());
+    xxh3_64(&bytes).cast_signed()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +128,31 @@ mod tests {
 
         for header in changed {
             assert_ne!(header.sum(), HEADER.sum(), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_broadcast_and_its_chats_is_covered() {
+        let broadcast = broadcast_sum(1, 7, "a", 3);
+        for changed in [
+            broadcast_sum(2, 7, "a", 3),
+            broadcast_sum(1, 8, "a", 3),
+            broadcast_sum(1, 7, "b", 3),
+            broadcast_sum(1, 7, "a", 4),
+        ] {
+            assert_ne!(changed, broadcast);
+        }
+        let chat = chat_sum(1, 42, 3, 9, None, Some(b"x"));
+        for changed in [
+            chat_sum(2, 42, 3, 9, None, Some(b"x")),
+            chat_sum(1, 43, 3, 9, None, Some(b"x")),
+            chat_sum(1, 42, 1, 9, None, Some(b"x")),
+            chat_sum(1, 42, 3, 8, None, Some(b"x")),
+            chat_sum(1, 42, 3, 9, Some(0), Some(b"x")),
+            chat_sum(1, 42, 3, 9, None, Some(b"y")),
+            chat_sum(1, 42, 3, 9, None, None),
+        ] {
+            assert_ne!(changed, chat);
         }
     }
 

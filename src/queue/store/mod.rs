@@ -39,6 +39,9 @@ mod remains;
 mod dead;
 mod list;
 mod stats;
+mod broadcasts;
+mod broadcast_chats;
+mod broadcast_sweep;
 mod prune;
 mod sweep;
 mod upkeep;
@@ -77,6 +80,7 @@ pub(crate) use self::operator::Operator;
 #[cfg(any(feature = "cli", test))]
 pub(crate) use self::verify::verify;
 pub(crate) use self::{
+    broadcasts::BroadcastRow,
     dead::{DeadFilter, DeadLetter, DeadReason, DeadRetry, Opened},
     entry::{DamagedRow, Durability, IndexEntry, Loaded, RowId, StoreOptions},
     error::JournalError,

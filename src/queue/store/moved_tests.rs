@@ -239,7 +239,7 @@ fn a_file_of_the_first_version_is_brought_up_to_date_with_everything_in_it() {
     let place = Place::new();
     let rows = place.open().push_new(&[update(1, OLD), update(2, NEW)]);
     place.meddle(
-        "DROP INDEX dead_died_at; DROP TABLE moved_lanes; DROP TABLE last_ids; ALTER TABLE updates DROP COLUMN retry_delay; PRAGMA user_version = 1",
+        "DROP INDEX dead_died_at; DROP TABLE moved_lanes; DROP TABLE last_ids; DROP TABLE broadcasts; DROP TABLE broadcast_chats; ALTER TABLE updates DROP COLUMN retry_delay; PRAGMA user_version = 1",
     );
 
     let mut store = place.open();

@@ -1,10 +1,15 @@
 //! The journal as an operator's tool sees it, while its owner may be at work.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::Connection;
 
 use super::{
+    broadcast_chats,
+    broadcasts::{self, BroadcastRow},
     connection,
     dead::{self, DeadFilter, DeadLetter, Opened},
     entry::{Checked, Loaded, RowId, StoreOptions},
@@ -19,6 +24,7 @@ use super::{
     transaction::{self, Work},
     upkeep::{self, CheckpointMode, CheckpointResult},
 };
+use crate::broadcast::{ChatRecord, ChatsFilter};
 
 /// The journal beside its owner: it reads, and changes what the owner does not hold in memory (dead letters, rows
 /// that were set aside, free pages). It takes no ownership, so it must leave unfinished updates alone; the owner finds new ones by
@@ -119,6 +125,25 @@ impl Operator {
     /// Returns a damaged row that was set aside, with what is left of its payload.
     pub(crate) fn show_set_aside(&self, id: i64) -> Result<Option<(Remains, Vec<u8>)>, JournalError> {
         remains::show(&self.conn, id)
+    }
+
+    /// Returns the broadcasts of a bot, or of all bots, in the order in which they were begun.
+    pub(crate) fn list_broadcasts(&self, bot: Option<u64>) -> Result<Vec<BroadcastRow>, JournalError> {
+        broadcasts::list(&self.conn, bot)
+    }
+
+    /// Returns the ids of the broadcasts with this name, by bot.
+    pub(crate) fn find_broadcasts(&self, name: &str) -> Result<BTreeMap<u64, i64>, JournalError> {
+        broadcasts::find(&self.conn, name)
+    }
+
+    /// Returns the chats of a broadcast whose outcome is recorded, in order of their ids.
+    pub(crate) fn broadcast_page(
+        &self,
+        broadcast: i64,
+        filter: ChatsFilter,
+    ) -> Result<Vec<ChatRecord>, JournalError> {
+        broadcast_chats::page(&self.conn, broadcast, filter)
     }
 
     /// Moves what the write-ahead log holds into the database.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
+    broadcast_chats,
+    broadcasts::{self, BroadcastRow},
     connection,
     dead::{self, DeadFilter, DeadLetter, Opened},
     entry::{DamagedRow, Durability, Loaded, RowId, StoreOptions},
@@ -21,6 +23,7 @@ use super::{
     upkeep::{self, CheckpointMode, CheckpointResult},
     wal,
 };
+use crate::broadcast::{ChatRecord, ChatsFilter};
 use crate::timings::{Stopwatch, Timings};
 
 /// The journal's store. Everything in it blocks the calling thread.
@@ -211,6 +214,30 @@ impl Store {
         dead::show(&self.conn, row)
     }
 
+    /// Returns the broadcasts of a bot, in the order in which they were begun.
+    pub(crate) fn list_broadcasts(&self, bot: u64) -> Result<Vec<BroadcastRow>, JournalError> {
+        broadcasts::list(&self.conn, Some(bot))
+    }
+
+    /// Returns the id of the broadcast of a bot with this name.
+    pub(crate) fn find_broadcast(&self, bot: u64, name: &str) -> Result<Option<i64>, JournalError> {
+        Ok(broadcasts::find(&self.conn, name)?.remove(&bot))
+    }
+
+    /// Returns those of the chats that may still need the message of a broadcast, in the same order.
+    pub(crate) fn fresh_chats(&self, broadcast: i64, chats: &[i64]) -> Result<Vec<i64>, JournalError> {
+        broadcast_chats::fresh(&self.conn, broadcast, chats)
+    }
+
+    /// Returns the chats of a broadcast whose outcome is recorded, in order of their ids.
+    pub(crate) fn broadcast_page(
+        &self,
+        broadcast: i64,
+        filter: ChatsFilter,
+    ) -> Result<Vec<ChatRecord>, JournalError> {
+        broadcast_chats::page(&self.conn, broadcast, filter)
+    }
+
     /// Moves what the write-ahead log holds into the database, so that the log can begin anew.
     pub(crate) fn checkpoint(&mut self, mode: CheckpointMode) -> Result<CheckpointResult, JournalError> {
         self.ready()?;
@@ -309,5 +336,10 @@ impl Store {
     /// Returns the connection, for tests that look behind the store's back.
     pub(super) fn connection(&self) -> &Connection {
         &self.conn
+    }
+
+    /// Returns what the last transaction survives.
+    pub(crate) fn last_durability(&self) -> Durability {
+        self.durability
     }
 }

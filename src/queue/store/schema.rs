@@ -12,7 +12,11 @@ pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Steps from an empty file to [`VERSION`]; step `n` (counted from 1) leads to version `n`. A step that was released is
 /// never changed.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// Returns the SQL of the check over the columns that change. It is computed where they are set, because setting some
 /// of them must not need the others in the program. The steps stay below 2^53, so that SQLite calculates in integers.
@@ -99,6 +103,8 @@ mod tests {
         assert_eq!(
             tables(&conn),
             [
+                "broadcast_chats",
+                "broadcasts",
                 "dead",
                 "last_ids",
                 "meta",

@@ -211,7 +211,7 @@ fn a_journal_of_a_newer_program_is_refused_and_not_changed() {
             refused,
             JournalError::NewerVersion {
                 found: 99,
-                known: 2,
+                known: super::schema::VERSION,
                 ..
             }
         ),

@@ -7,7 +7,7 @@ use super::{columns, entry::RowId, error::JournalError, time::Timestamp, transac
 
 /// 2015-06-24, the day on which the Bot API appeared. What bears an earlier date was written while the clock was not set
 /// (a machine without a battery begins in 1970), so its age is unknown, and it goes by number only.
-const CLOCK_IS_SET: Timestamp = Timestamp(1_435_104_000_000);
+pub(super) const CLOCK_IS_SET: Timestamp = Timestamp(1_435_104_000_000);
 
 /// Each finds the oldest by the index over time.
 const OLD_LETTERS: &str = "DELETE FROM dead WHERE seq IN

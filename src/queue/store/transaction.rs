@@ -96,7 +96,7 @@ impl Counts {
 }
 
 /// A write transaction that is open. Its methods are in the files of what they do: `push`, `marks`, `dead`, `set_aside`,
-/// `prune`, `sweep`, `upkeep`, `moved`.
+/// `prune`, `sweep`, `upkeep`, `moved`, `broadcasts`, `broadcast_chats`, `broadcast_sweep`.
 ///
 /// A method that fails has changed nothing that matters: the error must be returned from the transaction, which then
 /// rolls all of it back.

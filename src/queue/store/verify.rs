@@ -5,6 +5,7 @@ use std::{collections::HashMap, fmt, path::Path, time::Duration};
 use rusqlite::{Connection, Row};
 
 use super::{
+    broadcast_chats,
     columns::{self, header_columns},
     connection,
     dead::{self, dead_columns},
@@ -120,7 +121,7 @@ pub(crate) fn verify(path: &Path, busy_timeout: Duration) -> Result<Report, Jour
 
 type Step = fn(&Connection, &mut Report) -> Result<(), JournalError>;
 
-const STEPS: [Step; 4] = [structure, updates, dead_letters, others];
+const STEPS: [Step; 5] = [structure, updates, dead_letters, broadcasts, others];
 
 fn structure(conn: &Connection, report: &mut Report) -> Result<(), JournalError> {
     let mut statement = conn.prepare(&format!("PRAGMA integrity_check({MAX_FINDINGS})"))?;
@@ -160,6 +161,19 @@ fn dead_letters(conn: &Connection, report: &mut Report) -> Result<(), JournalErr
     })?;
     report.dead = rows.unsigned_abs();
     count(report, "dead letters", Counts::load(conn)?.dead, rows);
+    Ok(())
+}
+
+fn broadcasts(conn: &Connection, report: &mut Report) -> Result<(), JournalError> {
+    let (damaged, more) = broadcast_chats::damaged(conn, MAX_FINDINGS)?;
+    for (chat, damage) in damaged {
+        report.add(Finding::Row {
+            table: "broadcast_chats",
+            row: RowId(chat),
+            damage,
+        });
+    }
+    report.more += more;
     Ok(())
 }
 
@@ -296,6 +310,10 @@ mod tests {
                 row("dead", 6, Damage::Payload),
             ),
             ("UPDATE dead SET update_id = 1", row("dead", 6, Damage::Header)),
+            (
+                "INSERT INTO broadcast_chats VALUES (1, 42, 1, 0, NULL, NULL, 7)",
+                row("broadcast_chats", 42, Damage::Header),
+            ),
         ] {
             assert_eq!(meddled(sql).findings, [finding], "{sql}");
         }

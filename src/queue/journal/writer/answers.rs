@@ -25,6 +25,7 @@ impl Writer {
                     give_reading(reply, counts);
                 }
                 Question::Longest { limit, reply } => give_reading(reply, Ok(self.shelf.longest(limit))),
+                Question::Broadcast(question) => self.answer_broadcast(question)?,
                 Question::RetryDead { row, reply } => {
                     let retried = self
                         .store
@@ -60,7 +61,7 @@ impl Writer {
 }
 
 /// Gives out what was read. That something cannot be read is no reason to stop.
-fn give_reading<R>(reply: Reply<R>, result: Result<R, JournalError>) {
+pub(super) fn give_reading<R>(reply: Reply<R>, result: Result<R, JournalError>) {
     let result = result.map_err(|error| QueueError {
         reason: chain(&error),
     });
@@ -69,7 +70,7 @@ fn give_reading<R>(reply: Reply<R>, result: Result<R, JournalError>) {
 }
 
 /// Gives out what was written; returns an error that concerns everybody.
-fn give_writing<R>(reply: Reply<R>, result: Result<R, JournalError>) -> Result<(), JournalError> {
+pub(super) fn give_writing<R>(reply: Reply<R>, result: Result<R, JournalError>) -> Result<(), JournalError> {
     match result {
         Err(error) if !matches!(error, JournalError::Full { .. } | JournalError::Busy { .. }) => {
             let reason = chain(&error);

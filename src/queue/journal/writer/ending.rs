@@ -12,21 +12,24 @@ impl Writer {
     /// Writes what is left, takes back the leases that did not end (they did not fail, the process stops), and
     /// releases the file.
     pub(super) fn shut(mut self) {
-        let written = self.write(Instant::now()).and_then(|()| {
-            let (open, wall) = (self.shelf.on_lease(), Timestamp::now());
-            let never_again = self.settings.at_most_once;
-            self.store.transaction(Durability::Power, |work| {
-                let errors = ["the bot stopped during the attempt, which is never repeated".to_owned()];
-                open.iter().try_for_each(|ticket| {
-                    let row = RowId(ticket.0);
-                    if never_again {
-                        work.bury(row, DeadReason::Interrupted, &errors, wall).map(drop)
-                    } else {
-                        work.release(row).map(drop)
-                    }
+        let written = self
+            .write(Instant::now())
+            .and_then(|()| self.write_marks())
+            .and_then(|()| {
+                let (open, wall) = (self.shelf.on_lease(), Timestamp::now());
+                let never_again = self.settings.at_most_once;
+                self.store.transaction(Durability::Power, |work| {
+                    let errors = ["the bot stopped during the attempt, which is never repeated".to_owned()];
+                    open.iter().try_for_each(|ticket| {
+                        let row = RowId(ticket.0);
+                        if never_again {
+                            work.bury(row, DeadReason::Interrupted, &errors, wall).map(drop)
+                        } else {
+                            work.release(row).map(drop)
+                        }
+                    })
                 })
-            })
-        });
+            });
         let shrunk = written.and_then(|()| self.shrink(Instant::now() + SHRINK_TIME));
         match shrunk.and_then(|()| self.store.close()) {
             Ok(done) if done.complete => {}
@@ -66,6 +69,7 @@ impl Writer {
             flushes,
             rooms,
             questions,
+            marks,
             lease,
             ..
         } = self;
@@ -83,6 +87,9 @@ impl Writer {
         for (_, reply) in acknowledgements {
             let _ = reply.send(Err(error.clone()));
         }
+        for mark in marks {
+            let _ = mark.reply.send(Err(error.clone()));
+        }
         for question in questions {
             question.refuse(&error);
         }
@@ -97,6 +104,7 @@ impl Writer {
                 Order::Lease { reply, .. } => drop(reply.send(Err(error.clone()))),
                 Order::Room(reply) => drop(reply.send(Err(error.clone()))),
                 Order::Flush(reply) => drop(reply.send(Err(error.clone()))),
+                Order::Mark(mark) => drop(mark.reply.send(Err(error.clone()))),
                 Order::Ask(question) => question.refuse(&error),
                 Order::Close(reply) => {
                     let _ = reply.send(());

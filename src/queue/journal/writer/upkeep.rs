@@ -37,12 +37,12 @@ impl Writer {
 
     /// Takes a step in forgetting and dropping what need not be kept any longer; returns whether there is more.
     fn drop_outdated(&mut self, wall: Timestamp) -> Result<bool, JournalError> {
-        let (forgotten, swept) = self.store.transaction(Durability::Kill, |work| {
-            Ok((work.prune(wall)?, work.sweep(wall)?))
+        let (forgotten, swept, more) = self.store.transaction(Durability::Kill, |work| {
+            Ok((work.prune(wall)?, work.sweep(wall)?, work.sweep_broadcasts(wall)?))
         })?;
         tell(&swept);
         self.store.compact(COMPACT_PAGES)?;
-        Ok(swept.more || forgotten >= self.prune_ids)
+        Ok(swept.more || more || forgotten >= self.prune_ids)
     }
 }
 
