@@ -61,7 +61,8 @@ fn a_webhook_is_ready_before_the_first_post_and_its_requests_are_counted() {
         }
         assert!(!metrics.contains("actogram_poll_age_seconds{"), "{metrics}");
 
-        host.stop();
+        // It waits with a runtime of its own.
+        std::thread::spawn(|| host.stop()).join().unwrap();
         assert!(bot.shutdown().await.unwrap().is_clean());
         watched.stop().await;
     });
