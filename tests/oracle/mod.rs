@@ -80,10 +80,13 @@ impl History {
             answers: bot
                 .sent()
                 .iter()
-                .map(|sent| Answer {
-                    chat: sent.chat_id.unwrap(),
-                    text: sent.text.clone().unwrap_or_default(),
-                    at: nanos(sent.at),
+                // The others are settings, such as the webhook.
+                .filter_map(|sent| {
+                    Some(Answer {
+                        chat: sent.chat_id?,
+                        text: sent.text.clone().unwrap_or_default(),
+                        at: nanos(sent.at),
+                    })
                 })
                 .collect(),
             kills,
@@ -173,6 +176,7 @@ pub(crate) fn all_answered(view: &View<'_>) -> bool {
     let answered: HashSet<_> = view
         .sent()
         .iter()
+        .filter(|sent| sent.chat_id.is_some())
         .map(|sent| (sent.chat_id, &sent.text))
         .collect();
     answered.len() == view.issued().len()

@@ -40,6 +40,11 @@ impl Stage {
         Self::with(Simulator::builder().penalties(false))
     }
 
+    /// A server that posts to webhooks over plain HTTP, with a clock that makes its seconds of waiting 20 ms.
+    pub(crate) fn posting() -> Self {
+        Self::with(Simulator::builder().local(true).clock_rate(50))
+    }
+
     fn with(simulator: SimulatorBuilder) -> Self {
         let simulator = simulator.start().unwrap();
         let bot = simulator.bot();
