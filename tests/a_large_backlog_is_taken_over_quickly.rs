@@ -1,7 +1,7 @@
 //! A journal with a large backlog: the process dies with it, the next one begins at once, handles all of it in order,
 //! and gives the space back.
 //!
-//! `ACTOGRAM_BACKLOG` sets how many updates there are (default 20,000). Times and memory are printed, not judged.
+//! `ACTOGRAM_BACKLOG` sets how many updates there are (default 10,000). Times and memory are printed, not judged.
 
 #![cfg(feature = "journal")]
 #![allow(clippy::unwrap_used, reason = "test code")]
@@ -30,7 +30,7 @@ const LONG: Duration = Duration::from_secs(600);
 
 #[test]
 fn a_backlog_that_was_killed_is_handled_in_order_and_its_space_is_given_back() {
-    let backlog: usize = std::env::var("ACTOGRAM_BACKLOG").map_or(20_000, |text| text.parse().unwrap());
+    let backlog: usize = std::env::var("ACTOGRAM_BACKLOG").map_or(10_000, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("bot.db");
     let stage = Stage::lenient();
