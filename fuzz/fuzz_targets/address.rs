@@ -1,9 +1,8 @@
 //! See the property of the same name.
 
 #![no_main]
-#![allow(dead_code, reason = "each target uses its own part of the properties")]
 
-#[path = "../../tests/properties/mod.rs"]
-mod properties;
+#[path = "../../tests/properties/address.rs"]
+mod address;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::address::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| address::check(bytes));

@@ -1,9 +1,8 @@
 //! See the property of the same name.
 
 #![no_main]
-#![allow(dead_code, reason = "each target uses its own part of the properties")]
 
-#[path = "../../tests/properties/mod.rs"]
-mod properties;
+#[path = "../../tests/properties/command.rs"]
+mod command;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::command::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| command::check(bytes));

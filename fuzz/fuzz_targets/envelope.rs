@@ -1,9 +1,12 @@
 //! See the property of the same name.
 
 #![no_main]
-#![allow(dead_code, reason = "each target uses its own part of the properties")]
 
-#[path = "../../tests/properties/mod.rs"]
-mod properties;
+#[path = "../../tests/properties/json.rs"]
+mod json;
+#[path = "../../tests/properties/writing.rs"]
+mod writing;
+#[path = "../../tests/properties/envelope.rs"]
+mod envelope;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::envelope::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| envelope::check(bytes));

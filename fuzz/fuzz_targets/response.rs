@@ -1,9 +1,10 @@
 //! See the property of the same name.
 
 #![no_main]
-#![allow(dead_code, reason = "each target uses its own part of the properties")]
 
-#[path = "../../tests/properties/mod.rs"]
-mod properties;
+#[path = "../../tests/properties/json.rs"]
+mod json;
+#[path = "../../tests/properties/response.rs"]
+mod response;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::response::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| response::check(bytes));

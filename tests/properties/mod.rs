@@ -10,3 +10,4 @@ pub(crate) mod form;
 pub(crate) mod command;
 
 mod json;
+mod writing;

@@ -50,12 +50,12 @@ struct Said<'a> {
 impl<'a> Said<'a> {
     fn by(text: &'a str) -> Self {
         let top = Members::of(text);
-        let parameters = top.as_ref().and_then(|top| Members::of(top.only("parameters")?));
+        let parameters = top.as_ref().and_then(|top| Members::of(only(top, "parameters")?));
         Self { top, parameters }
     }
 
     fn top(&self, name: &str) -> Option<&'a str> {
-        self.top.as_ref()?.only(name)
+        only(self.top.as_ref()?, name)
     }
 
     fn failed(&self) -> bool {
@@ -78,7 +78,7 @@ impl<'a> Said<'a> {
     }
 
     fn wait(&self) -> Option<u64> {
-        self.parameters.as_ref()?.only("retry_after")?.parse().ok()
+        only(self.parameters.as_ref()?, "retry_after")?.parse().ok()
     }
 }
 
@@ -128,4 +128,10 @@ fn check_error(status: u16, header: Option<u64>, said: &Said<'_>, error: &ApiErr
     }
     let (_, secret) = TOKEN.split_once(':').expect("the token is well formed");
     assert!(!shown.contains(secret), "the token is shown");
+}
+
+/// Returns the text of the member with this name if there is exactly one.
+fn only<'a>(members: &Members<'a>, name: &str) -> Option<&'a str> {
+    let mut all = members.all(name);
+    all.next().filter(|_| all.next().is_none())
 }
