@@ -26,6 +26,7 @@ mod moves;
 mod remains;
 mod broadcasts;
 mod listing;
+mod dropping;
 mod numbers;
 mod upkeep;
 mod output;

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use super::{DONE, NOTHING, arguments::Chosen, failure::Failure, output::Output};
+use super::{
+    DONE, NOTHING,
+    arguments::Chosen,
+    dropping::{CHUNK, Dropped},
+    failure::Failure,
+    output::Output,
+};
 use crate::queue::store::{DeadFilter, DeadRetry, JournalError, Operator, RowId};
-
-/// Letters that are changed in one transaction. The bot waits for it when it wants to write, so it is short.
-const CHUNK: usize = 100;
 
 /// Letters whose places are read in one go.
 const PAGE: u32 = 1_000;
@@ -28,13 +31,6 @@ struct Requeued {
     new_place: i64,
     update_id: i64,
     lane: String,
-}
-
-#[derive(Serialize)]
-struct Dropped {
-    journal: String,
-    dropped: Vec<i64>,
-    missing: Vec<i64>,
 }
 
 pub(super) fn retry(asked: &Chosen, output: &mut Output<'_>) -> Result<u8, Failure> {
@@ -85,27 +81,10 @@ pub(super) fn retry(asked: &Chosen, output: &mut Output<'_>) -> Result<u8, Failu
 
 pub(super) fn drop(asked: &Chosen, output: &mut Output<'_>) -> Result<u8, Failure> {
     let mut operator = Operator::open(&asked.journal.path, asked.journal.options())?;
-    let places = places(asked, &operator)?;
-    let mut document = Dropped {
-        journal: asked.journal.name(),
-        dropped: Vec::new(),
-        missing: Vec::new(),
-    };
-    for chunk in places.chunks(CHUNK) {
-        let results = operator.transaction(|work| {
-            let results = chunk.iter().map(|row| work.drop_dead(*row));
-            results.collect::<Result<Vec<_>, _>>()
-        })?;
-        for (row, dropped) in chunk.iter().zip(results) {
-            let places = if dropped {
-                &mut document.dropped
-            } else {
-                &mut document.missing
-            };
-            places.push(row.0);
-        }
-    }
-
+    let places: Vec<i64> = places(asked, &operator)?.into_iter().map(|row| row.0).collect();
+    let document = Dropped::by(asked.journal.name(), &places, |chunk| {
+        operator.transaction(|work| chunk.iter().map(|place| work.drop_dead(RowId(*place))).collect())
+    })?;
     output.print(&document, |out| {
         writeln!(out, "{} dropped", letters(document.dropped.len()))?;
         for place in &document.missing {
@@ -113,11 +92,7 @@ pub(super) fn drop(asked: &Chosen, output: &mut Output<'_>) -> Result<u8, Failur
         }
         Ok(())
     })?;
-    Ok(if document.missing.is_empty() && !document.dropped.is_empty() {
-        DONE
-    } else {
-        NOTHING
-    })
+    Ok(document.exit_code())
 }
 
 /// Returns the places that were named, each once, or those of all letters that are dead now. A letter that dies again

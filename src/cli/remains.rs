@@ -5,15 +5,13 @@ use serde::Serialize;
 use super::{
     DONE, NOTHING,
     arguments::{SetAsideChosen, SetAsideList, SetAsideShow},
+    dropping::Dropped,
     failure::Failure,
     listing::{self, Item},
     output::{self, Output},
     table,
 };
 use crate::queue::store::{JournalError, Operator, Remains, Timestamp};
-
-/// Rows that are dropped in one transaction. The bot waits for it when it wants to write, so it is short.
-const CHUNK: usize = 100;
 
 /// Rows whose numbers are read in one go.
 const PAGE: u32 = 1_000;
@@ -164,13 +162,6 @@ pub(super) fn show(asked: &SetAsideShow, output: &mut Output<'_>) -> Result<u8, 
     Ok(DONE)
 }
 
-#[derive(Serialize)]
-struct Dropped {
-    journal: String,
-    dropped: Vec<i64>,
-    missing: Vec<i64>,
-}
-
 pub(super) fn drop(asked: &SetAsideChosen, output: &mut Output<'_>) -> Result<u8, Failure> {
     let mut operator = Operator::open(&asked.journal.path, asked.journal.options())?;
     let mut ids = if asked.all {
@@ -180,26 +171,9 @@ pub(super) fn drop(asked: &SetAsideChosen, output: &mut Output<'_>) -> Result<u8
     };
     ids.sort_unstable();
     ids.dedup();
-    let mut document = Dropped {
-        journal: asked.journal.name(),
-        dropped: Vec::new(),
-        missing: Vec::new(),
-    };
-    for chunk in ids.chunks(CHUNK) {
-        let results = operator.transaction(|work| {
-            let results = chunk.iter().map(|id| work.drop_set_aside(*id));
-            results.collect::<Result<Vec<_>, _>>()
-        })?;
-        for (id, dropped) in chunk.iter().zip(results) {
-            let ids = if dropped {
-                &mut document.dropped
-            } else {
-                &mut document.missing
-            };
-            ids.push(*id);
-        }
-    }
-
+    let document = Dropped::by(asked.journal.name(), &ids, |chunk| {
+        operator.transaction(|work| chunk.iter().map(|id| work.drop_set_aside(*id)).collect())
+    })?;
     output.print(&document, |out| {
         match document.dropped.len() {
             1 => writeln!(out, "1 damaged row dropped")?,
@@ -210,11 +184,7 @@ pub(super) fn drop(asked: &SetAsideChosen, output: &mut Output<'_>) -> Result<u8
         }
         Ok(())
     })?;
-    Ok(if document.missing.is_empty() && !document.dropped.is_empty() {
-        DONE
-    } else {
-        NOTHING
-    })
+    Ok(document.exit_code())
 }
 
 /// Returns the numbers of all rows that are set aside now.
