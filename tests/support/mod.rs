@@ -423,7 +423,7 @@ pub(crate) async fn until_snapshot(
 }
 
 /// Waits until `condition` holds that no view of the simulator shows.
-pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < PATIENCE, "waited too long until {what}");
@@ -432,7 +432,7 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// As [`until`], blocking this thread.
-pub(crate) fn until_blocking(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn until_blocking(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < PATIENCE, "waited too long until {what}");
