@@ -11,7 +11,7 @@ mod webhook;
 use std::{future::Future, path::PathBuf, time::Duration};
 
 use actix::Recipient;
-use actogram_actors::{Backoff, Lane, Placement, RetryPolicy};
+use actogram_actors::{Backoff, Lane, Placement, RetryPolicy, WorkerThreads};
 
 #[cfg(feature = "webhook")]
 pub(crate) use self::environment::variable;
@@ -196,9 +196,36 @@ impl Bot {
         self
     }
 
-    /// Sets the number of worker threads, each with a handler of its own; default one per core, at least 1.
+    /// Sets the number of worker threads, each with a handler of its own; default one per core, at least 1. They are this
+    /// bot's alone.
     pub fn workers(mut self, threads: usize) -> Self {
         self.placement = Placement::Workers(threads);
+        self
+    }
+
+    /// Runs the handlers on threads that other bots use too, a handler of its own on each. Everything else stays apart:
+    /// polling, journal, lanes, [`concurrency`](Self::concurrency), retries, flood waits, numbers, and stopping, which
+    /// leaves the threads to the others.
+    ///
+    /// For many small bots in one process: twenty of them then need one thread per core instead of twenty. Not for a bot
+    /// whose handlers block their thread or compute for long, because the others wait meanwhile; give that one
+    /// [`workers`](Self::workers) of its own.
+    ///
+    /// ```no_run
+    /// use actogram::{Bot, Context, WorkerThreads};
+    ///
+    /// # async fn start(tokens: Vec<String>) -> Result<(), actogram::Error> {
+    /// let threads = WorkerThreads::default();
+    /// let mut bots = Vec::new();
+    /// for (number, token) in tokens.iter().enumerate() {
+    ///     let bot = Bot::new(token).journal(format!("bot-{number}.db")).shared_workers(&threads);
+    ///     bots.push(bot.handlers(|| async |ctx: Context| ctx.text().map(str::to_owned)).start().await?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shared_workers(mut self, threads: &WorkerThreads) -> Self {
+        self.placement = Placement::Shared(threads.clone());
         self
     }
 

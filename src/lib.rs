@@ -108,6 +108,7 @@ struct ComingFrom;
 
 pub use actogram_actors::{
     Backoff, EngineError, Lane, LaneLoad, Placement, PollingState, RetryPolicy, Snapshot, StopReason, Totals,
+    WorkerThreads,
 };
 pub use frankenstein;
 

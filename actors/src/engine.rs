@@ -182,7 +182,8 @@ where
     /// # Errors
     ///
     /// Returns the first setting that is out of bounds, [`EngineError::NoSystem`] outside an actix system,
-    /// [`EngineError::FactoryPanicked`], or [`EngineError::Signals`]. Nothing is left running then.
+    /// [`EngineError::FactoryPanicked`], [`EngineError::WorkerBlocked`] on shared threads, [`EngineError::Threads`], or
+    /// [`EngineError::Signals`]. Nothing is left running then.
     pub async fn start(self) -> Result<EngineHandle, EngineError> {
         let Self {
             source,
@@ -199,7 +200,7 @@ where
             take_signals,
             feeder,
         } = self;
-        if placement == Placement::Workers(0) {
+        if placement.workers() == 0 {
             return Err(EngineError::Setting {
                 setting: "workers",
                 bound: "at least 1",

@@ -130,6 +130,17 @@ pub enum EngineError {
         /// Index of the worker, counted from 0.
         worker: usize,
     },
+    /// A shared worker thread did not get round to building the handler within 10 s.
+    #[error(
+        "worker thread {worker} does not answer: move what blocks it, in a handler of another bot, elsewhere"
+    )]
+    WorkerBlocked {
+        /// Index of the worker, counted from 0.
+        worker: usize,
+    },
+    /// The operating system refused a worker thread.
+    #[error("worker threads could not be started")]
+    Threads(#[source] std::io::Error),
     /// The signal handlers could not be installed.
     #[error("signal handlers could not be installed")]
     Signals(#[source] std::io::Error),

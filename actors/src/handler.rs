@@ -8,7 +8,10 @@ use std::{
     any::Any, fmt, future::Future, marker::PhantomData, panic::AssertUnwindSafe, rc::Rc, time::Duration,
 };
 
-use actix::{Actor, Context, Message, MessageResult, ResponseFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Message, MessageResult, ResponseFuture,
+    WrapFuture,
+};
 use futures_util::{
     FutureExt,
     future::{Either, select},
@@ -41,11 +44,6 @@ impl<T: Payload> Message for Bury<T> {
     type Result = ();
 }
 
-/// Drop all running work. It ends as [`Cause::WorkerLost`]; the sender has written it off already.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct AbandonRunning;
-
 /// Answer, so that the sender knows the consumer was built.
 #[derive(Debug, Message)]
 #[rtype(result = "bool")]
@@ -53,10 +51,17 @@ pub(crate) struct Greet;
 
 /// See the module's documentation.
 pub(crate) struct HandlerActor<T, C> {
-    consumer: Rc<C>,
+    held: Rc<Held<C>>,
     deadline: Duration,
-    abandon: watch::Sender<bool>,
     payload: PhantomData<fn(T)>,
+}
+
+/// The consumer, as long as the actor or an attempt needs it.
+struct Held<C> {
+    consumer: C,
+    /// Becomes true, or loses its sender, when running work is to be dropped. After the consumer, so that the pool sees this
+    /// receiver go when the consumer is freed.
+    ending: watch::Receiver<bool>,
 }
 
 impl<T, C> fmt::Debug for HandlerActor<T, C> {
@@ -68,34 +73,40 @@ impl<T, C> fmt::Debug for HandlerActor<T, C> {
 }
 
 impl<T: Payload, C: Consumer<T>> HandlerActor<T, C> {
-    pub(crate) fn new(consumer: C, deadline: Duration) -> Self {
+    pub(crate) fn new(consumer: C, deadline: Duration, ending: watch::Receiver<bool>) -> Self {
         Self {
-            consumer: Rc::new(consumer),
+            held: Rc::new(Held { consumer, ending }),
             deadline,
-            abandon: watch::Sender::new(false),
             payload: PhantomData,
         }
     }
 
-    /// Runs `work` until it ends, panics, passes the deadline, or is abandoned; in the last two cases it is dropped.
+    /// Runs `work` until it ends, panics, passes the deadline, or is abandoned; in the last two cases it is dropped. What is
+    /// abandoned before it began does not begin.
     fn attempt<F, R>(&self, work: F) -> impl Future<Output = Result<R, Cause>> + use<F, R, T, C>
     where
         F: Future<Output = R> + 'static,
     {
         let deadline = self.deadline;
-        let mut abandoned = self.abandon.subscribe();
+        let ending = self.held.ending.clone();
         async move {
             let caught = AssertUnwindSafe(work).catch_unwind();
             let bounded = std::pin::pin!(tokio::time::timeout(deadline, caught));
-            let abandoned = std::pin::pin!(abandoned.wait_for(|abandoned| *abandoned));
-            match select(bounded, abandoned).await {
-                Either::Left((Ok(Ok(result)), _)) => Ok(result),
-                Either::Left((Ok(Err(panic)), _)) => Err(Cause::Panicked(panic_message(panic.as_ref()))),
-                Either::Left((Err(_elapsed), _)) => Err(Cause::DeadlinePassed(deadline)),
-                Either::Right(_) => Err(Cause::WorkerLost),
+            let abandoned = std::pin::pin!(ended(ending));
+            match select(abandoned, bounded).await {
+                Either::Right((Ok(Ok(result)), _)) => Ok(result),
+                Either::Right((Ok(Err(panic)), _)) => Err(Cause::Panicked(panic_message(panic.as_ref()))),
+                Either::Right((Err(_elapsed), _)) => Err(Cause::DeadlinePassed(deadline)),
+                Either::Left(_) => Err(Cause::WorkerLost),
             }
         }
     }
+}
+
+/// Waits until running work is to be dropped.
+async fn ended(mut ending: watch::Receiver<bool>) {
+    // Without its sender the engine is gone.
+    let _ = ending.wait_for(|ending| *ending).await;
 }
 
 /// Returns the text of a panic, which is a string unless the code used `panic_any`.
@@ -109,6 +120,12 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 impl<T: Payload, C: Consumer<T>> Actor for HandlerActor<T, C> {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Its thread may go on without it.
+        let ended = ended(self.held.ending.clone()).into_actor(self);
+        ctx.spawn(ended.map(|(), _, ctx| ctx.stop()));
+    }
 }
 
 impl<T: Payload, C: Consumer<T>> actix::Handler<Greet> for HandlerActor<T, C> {
@@ -123,9 +140,9 @@ impl<T: Payload, C: Consumer<T>> actix::Handler<Handle<T>> for HandlerActor<T, C
     type Result = ResponseFuture<Outcome>;
 
     fn handle(&mut self, message: Handle<T>, _: &mut Self::Context) -> Self::Result {
-        let consumer = Rc::clone(&self.consumer);
+        let held = Rc::clone(&self.held);
         // The consumer is called inside the task: it may panic before it returns its future.
-        let attempt = self.attempt(async move { consumer.consume(message.delivery).await });
+        let attempt = self.attempt(async move { held.consumer.consume(message.delivery).await });
         Box::pin(async move {
             attempt.await.unwrap_or_else(|cause| {
                 Outcome::Failed(Failure {
@@ -141,21 +158,13 @@ impl<T: Payload, C: Consumer<T>> actix::Handler<Bury<T>> for HandlerActor<T, C> 
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, message: Bury<T>, _: &mut Self::Context) -> Self::Result {
-        let consumer = Rc::clone(&self.consumer);
+        let held = Rc::clone(&self.held);
         let seq = message.letter.delivery.seq;
-        let attempt = self.attempt(async move { consumer.bury(message.letter).await });
+        let attempt = self.attempt(async move { held.consumer.bury(message.letter).await });
         Box::pin(async move {
             if let Err(cause) = attempt.await {
                 tracing::error!(%seq, error = %cause, "dead letter hook failed");
             }
         })
-    }
-}
-
-impl<T: Payload, C: Consumer<T>> actix::Handler<AbandonRunning> for HandlerActor<T, C> {
-    type Result = ();
-
-    fn handle(&mut self, _: AbandonRunning, _: &mut Self::Context) {
-        self.abandon.send_replace(true);
     }
 }

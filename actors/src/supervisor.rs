@@ -20,7 +20,7 @@ use crate::{
     handle::Snapshot,
     handler::{Bury, Handle},
     lanes::{LaneCounts, LaneLoad},
-    pool::{Pool, WorkerId},
+    pool::{Booking, Pool},
     source::Progress,
 };
 
@@ -124,7 +124,7 @@ pub(crate) struct Workload {
 struct AttemptEnded {
     lane: Lane,
     seq: Seq,
-    worker: WorkerId,
+    booking: Booking,
     reply: Result<Outcome, MailboxError>,
 }
 
@@ -134,7 +134,7 @@ struct AttemptEnded {
 struct Buried {
     lane: Lane,
     seq: Seq,
-    worker: WorkerId,
+    booking: Booking,
     reply: Result<(), MailboxError>,
 }
 
@@ -194,15 +194,15 @@ impl<T: Payload> Supervisor<T> {
 
     fn start_attempt(&mut self, delivery: Delivery<T>, ctx: &mut Context<Self>) {
         let (lane, seq) = (delivery.lane.clone(), delivery.seq);
-        let worker = self.pool.assign();
-        let attempt = self.pool.handle(worker).send(Handle { delivery });
+        let booking = self.pool.assign();
+        let attempt = self.pool.handle(&booking).send(Handle { delivery });
         let supervisor = ctx.address();
         actix_rt::spawn(async move {
             let reply = attempt.await;
             supervisor.do_send(AttemptEnded {
                 lane,
                 seq,
-                worker,
+                booking,
                 reply,
             });
         });
@@ -210,24 +210,18 @@ impl<T: Payload> Supervisor<T> {
 
     fn start_burial(&mut self, letter: DeadLetter<T>, ctx: &mut Context<Self>) {
         let (lane, seq) = (letter.delivery.lane.clone(), letter.delivery.seq);
-        let worker = self.pool.assign();
-        let burial = self.pool.bury(worker).send(Bury { letter });
+        let booking = self.pool.assign();
+        let burial = self.pool.bury(&booking).send(Bury { letter });
         let supervisor = ctx.address();
         actix_rt::spawn(async move {
             let reply = burial.await;
             supervisor.do_send(Buried {
                 lane,
                 seq,
-                worker,
+                booking,
                 reply,
             });
         });
-    }
-
-    fn replace_worker(&mut self, worker: WorkerId) {
-        if self.pool.replace(worker) {
-            tracing::error!(?worker, "handler thread ended, started a new one");
-        }
     }
 
     /// Sets the one timer to the next repetition that is due.
@@ -361,9 +355,8 @@ impl<T: Payload> actix::Handler<AttemptEnded> for Supervisor<T> {
     type Result = ();
 
     fn handle(&mut self, ended: AttemptEnded, ctx: &mut Self::Context) {
-        self.pool.release(ended.worker);
+        drop(ended.booking);
         let outcome = ended.reply.unwrap_or_else(|_closed| {
-            self.replace_worker(ended.worker);
             Outcome::Failed(Failure {
                 cause: Cause::WorkerLost,
                 retry: Retry::Backoff,
@@ -400,10 +393,9 @@ impl<T: Payload> actix::Handler<Buried> for Supervisor<T> {
     type Result = ();
 
     fn handle(&mut self, buried: Buried, ctx: &mut Self::Context) {
-        self.pool.release(buried.worker);
+        drop(buried.booking);
         if buried.reply.is_err() {
             tracing::error!(seq = %buried.seq, "handler thread ended during the dead letter hook");
-            self.replace_worker(buried.worker);
         }
         self.backlog.buried(&buried.lane, buried.seq);
         self.advance(ctx);

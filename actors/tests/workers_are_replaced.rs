@@ -1,4 +1,5 @@
-//! Worker threads: built by the factory on their own thread, replaced when they die, ended by the shutdown.
+//! Worker threads: built by the factory on their own thread, replaced when they die, ended by the shutdown, shared by several
+//! engines.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
@@ -6,8 +7,8 @@ mod support;
 
 use std::{collections::HashSet, time::Duration};
 
-use actogram_actors::{Ending, Engine, EngineError, Outcome, Placement, RetryPolicy};
-use support::{Feed, Log, engine, real_time, until, virtual_time};
+use actogram_actors::{Ending, Engine, EngineError, Outcome, Placement, RetryPolicy, WorkerThreads};
+use support::{Feed, Gate, Log, engine, real_time, until, virtual_time};
 
 #[test]
 fn each_worker_has_a_thread_of_its_own() {
@@ -77,7 +78,8 @@ fn a_factory_that_panics_is_an_error_of_the_start() {
             Outcome::Done
         }
     }
-    for placement in [Placement::Workers(2), Placement::Current] {
+    let shared = Placement::Shared(WorkerThreads::new(2));
+    for placement in [Placement::Workers(2), shared, Placement::Current] {
         real_time(async {
             let started = Engine::new(Feed::new().source(), broken)
                 .placement(placement)
@@ -100,6 +102,10 @@ fn settings_out_of_bounds_are_refused() {
         for (engine, setting) in [
             (build().concurrency(0), "concurrency"),
             (build().placement(Placement::Workers(0)), "workers"),
+            (
+                build().placement(Placement::Shared(WorkerThreads::new(0))),
+                "workers",
+            ),
             (
                 build().credit(actogram_actors::CreditPolicy::Lockstep(0)),
                 "credit",
@@ -157,5 +163,137 @@ fn a_handler_that_blocks_its_thread_does_not_hold_the_shutdown() {
             "the commit waits for no receipt that cannot come: {report:?}"
         );
         drop(unblock);
+    });
+}
+
+#[test]
+fn of_two_engines_on_shared_threads_one_stops_and_the_other_loses_nothing() {
+    real_time(async {
+        let threads = WorkerThreads::new(2);
+        let (feeds, gate) = ([Feed::new(), Feed::new()], Gate::closed());
+        let [first, second] = feeds.each_ref().map(|feed| {
+            let gate = gate.clone();
+            engine(feed, move |_| {
+                let gate = gate.clone();
+                async move {
+                    gate.pass().await;
+                    Outcome::Done
+                }
+            })
+            .placement(Placement::Shared(threads.clone()))
+            .drain_deadline(Duration::from_millis(20))
+        });
+        let (first, second) = (first.start().await.unwrap(), second.start().await.unwrap());
+        for feed in &feeds {
+            feed.offer([("a", 0), ("a", 1), ("b", 2), ("c", 3)]);
+        }
+        for engine in [&first, &second] {
+            while engine.snapshot().await.unwrap().running < 3 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+
+        let report = first.shutdown().await.unwrap();
+        gate.open();
+
+        assert_eq!(report.drain.abandoned.len(), 4, "{report:?}");
+        until("the second has done its work", || feeds[1].settled_count() == 4).await;
+        feeds[1].offer([("a", 4), ("d", 5)]);
+        until("and does more", || feeds[1].settled_count() == 6).await;
+        let report = second.shutdown().await.unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        assert!(feeds[1].settled().iter().all(|settled| settled.attempt == 1));
+        assert_eq!(feeds[0].settled_count(), 0);
+    });
+}
+
+#[test]
+fn what_two_engines_had_on_a_shared_thread_that_ended_runs_again_in_both() {
+    real_time(async {
+        let threads = WorkerThreads::new(1);
+        let (feeds, running) = ([Feed::new(), Feed::new()], Log::new());
+        let engines = feeds.each_ref().map(|feed| {
+            let running = running.clone();
+            engine(feed, move |delivery| {
+                let running = running.clone();
+                async move {
+                    if delivery.attempt == 1 {
+                        running.add(());
+                        until("both run", || running.len() == 2).await;
+                        actix_rt::Arbiter::current().stop();
+                        std::future::pending::<()>().await;
+                    }
+                    Outcome::Done
+                }
+            })
+            .placement(Placement::Shared(threads.clone()))
+            .retry(RetryPolicy::new([Duration::from_millis(10)]))
+        });
+        let mut handles = Vec::new();
+        for engine in engines {
+            handles.push(engine.start().await.unwrap());
+        }
+
+        for feed in &feeds {
+            feed.offer([("a", 0)]);
+        }
+
+        until("both are settled", || {
+            feeds.iter().all(|feed| feed.settled_count() == 1)
+        })
+        .await;
+        for (handle, feed) in handles.iter().zip(&feeds) {
+            assert!(handle.shutdown().await.unwrap().is_clean());
+            let settled = feed.settled();
+            assert_eq!((&settled[0].ending, settled[0].attempt), (&Ending::Done, 2));
+        }
+    });
+}
+
+/// The other engine is a neighbour of the blocking handler on one thread only, and its stop keeps to its deadlines.
+#[test]
+fn a_handler_that_blocks_a_shared_thread_holds_only_what_waits_there() {
+    real_time(async {
+        let threads = WorkerThreads::new(1);
+        let (feeds, log) = ([Feed::new(), Feed::new()], Log::new());
+        let (unblock, blocked) = std::sync::mpsc::channel::<()>();
+        let blocked = std::sync::Arc::new(std::sync::Mutex::new(blocked));
+        let seen = log.clone();
+        let blocking = engine(&feeds[0], move |_| {
+            let (seen, blocked) = (seen.clone(), std::sync::Arc::clone(&blocked));
+            async move {
+                seen.add("blocking");
+                let _ = blocked.lock().unwrap().recv();
+                Outcome::Done
+            }
+        });
+        let seen = log.clone();
+        let neighbour = engine(&feeds[1], move |_| {
+            seen.add("neighbour");
+            async { Outcome::Done }
+        });
+        let shared = Placement::Shared(threads);
+        let blocking = blocking.placement(shared.clone()).start().await.unwrap();
+        let neighbour = neighbour
+            .placement(shared)
+            .drain_deadline(Duration::from_millis(20));
+        let neighbour = neighbour.start().await.unwrap();
+        feeds[0].offer([("a", 0)]);
+        until("it blocks", || log.len() == 1).await;
+        feeds[1].offer([("a", 0), ("b", 1)]);
+        while neighbour.snapshot().await.unwrap().running < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+
+        let report = neighbour.shutdown().await.unwrap();
+        assert_eq!(report.drain.abandoned.len(), 2, "{report:?}");
+        drop(unblock);
+
+        assert!(blocking.shutdown().await.unwrap().is_clean());
+        assert_eq!(
+            log.all(),
+            ["blocking"],
+            "what was abandoned is not begun afterwards"
+        );
     });
 }
