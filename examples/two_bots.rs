@@ -1,16 +1,22 @@
-//! Two bots in one process. Each has its own polling, journal, lanes and workers; one signal stops both.
+//! Two bots in one process. Each has its own polling, journal and lanes; the worker threads are shared, and one signal stops
+//! both.
 //!
 //! `TELEGRAM_BOT_TOKEN=… SECOND_BOT_TOKEN=… cargo run --example two_bots`, against any server with
 //! `TELEGRAM_API_URL=…`
 
 use std::{env, process::ExitCode};
 
-use actogram::{Bot, Context, HandlerResult, api::Server};
+use actogram::{Bot, Context, HandlerResult, WorkerThreads, api::Server};
 use futures_util::future::try_join;
 
 #[actix::main]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let mut second = Bot::new(env::var("SECOND_BOT_TOKEN")?).handlers(|| shout);
+    // One per core, however many bots there are. A bot that blocks its threads had better have `.workers(n)` of its own.
+    let threads = WorkerThreads::default();
+    let first = Bot::from_env().shared_workers(&threads).handlers(|| echo);
+    let mut second = Bot::new(env::var("SECOND_BOT_TOKEN")?)
+        .shared_workers(&threads)
+        .handlers(|| shout);
     // A journal belongs to one bot; `ACTOGRAM_JOURNAL=off` turns off both.
     second = match env::var("ACTOGRAM_JOURNAL").as_deref() {
         Ok("off") => second.direct(),
@@ -19,7 +25,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if let Ok(root) = env::var("TELEGRAM_API_URL") {
         second = second.server(root.parse::<Server>()?);
     }
-    let (first, second) = try_join(Bot::from_env().handlers(|| echo).run(), second.run()).await?;
+    let (first, second) = try_join(first.run(), second.run()).await?;
     println!("first bot: {first}\nsecond bot: {second}");
     let clean = first.is_clean() && second.is_clean();
     Ok(if clean {

@@ -12,7 +12,7 @@ use actix_web::http::{Method, StatusCode};
 use actogram::{BotHandle, Context, HandlerError, HandlerResult, RetryPolicy, monitor::scope};
 use actogram_simulator::{Fault, Restart, View};
 use serde_json::{Value, json};
-use support::{Gate, Stage, on_actix, sharing};
+use support::{Gate, Stage, on_actix, sharing, until_snapshot};
 use tempfile::TempDir;
 use watched::{Watched, client};
 
@@ -365,12 +365,21 @@ fn two_bots_are_watched_side_by_side() {
             .simulator
             .bot_with_token("7654321:SecondSecondSecondSecondSecondSecon")
             .unwrap();
+        let (ann, bob) = (scene.stage.bot.user("Ann"), second.user("Bob"));
         let second = other_stage
             .actogram_for(&second)
             .handlers(|| async |_: Context| {})
             .start()
             .await
             .unwrap();
+        ann.say_all(["one", "two"]);
+        bob.say("one");
+        for (bot, done) in [(&scene.bot, 2), (&second, 1)] {
+            until_snapshot(bot, "all is handled", |snapshot| {
+                snapshot.engine.totals.done == done
+            })
+            .await;
+        }
         let (one, two) = (scene.bot.clone(), second.clone());
         let server = actix_web::HttpServer::new(move || {
             actix_web::App::new()
@@ -387,6 +396,22 @@ fn two_bots_are_watched_side_by_side() {
             let mut answer = client().get(format!("{root}{path}/status")).send().await.unwrap();
             let status: Value = answer.json().await.unwrap();
             assert_eq!(status["bot"], bot.api().bot_id());
+        }
+        for (path, bot, done) in [("/one", &scene.bot, 2), ("/deep/two", &second, 1)] {
+            let mut answer = client()
+                .get(format!("{root}{path}/metrics"))
+                .send()
+                .await
+                .unwrap();
+            let text = String::from_utf8(answer.body().await.unwrap().to_vec()).unwrap();
+            let label = format!("bot=\"{}\"", bot.api().bot_id());
+            let handled = format!("actogram_updates_handled_total{{{label},outcome=\"done\"}} {done}");
+            assert!(text.lines().any(|line| line == handled), "{handled} in {text}");
+            assert!(
+                text.lines()
+                    .all(|line| line.starts_with('#') || line.contains(&label)),
+                "each number is this bot's: {text}"
+            );
         }
 
         handle.stop(false).await;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+mod side_by_side;
 mod support;
 
 use std::{
@@ -17,7 +18,7 @@ use actix::{Actor, ActorContext, ResponseFuture};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use actogram::{
     Bot, BotHandle, ConfigError, Context, EngineError, Error, HandlerResult, IncomingUpdate, Placement,
-    RetryPolicy,
+    RetryPolicy, WorkerThreads,
 };
 use support::{Log, PATIENCE, Stage, on_actix, sharing, until};
 
@@ -230,6 +231,7 @@ fn a_missing_or_wrong_setting_is_an_error_of_every_way_to_start() {
     }
     for bot in [
         ready().workers(0),
+        ready().shared_workers(&WorkerThreads::new(0)),
         ready().concurrency(0),
         ready().handler_timeout(Duration::ZERO),
     ] {
@@ -252,41 +254,6 @@ fn a_missing_or_wrong_setting_is_an_error_of_every_way_to_start() {
     );
 
     assert!(stage.bot.polls().is_empty(), "nothing was started");
-}
-
-#[test]
-fn several_bots_share_a_system_and_stop_one_by_one() {
-    on_actix(async {
-        let stage = Stage::lenient();
-        let second = stage
-            .simulator
-            .bot_with_token("222222:AAB-the_second_b0t_0f_the_system")
-            .unwrap();
-        let (ann, bob) = (stage.bot.user("Ann"), second.user("Bob"));
-        let (of_first, of_second) = (Handled::new(), Handled::new());
-        let (hello, hi) = (ann.say("hello"), bob.say("hi"));
-        let first_bot = noting(stage.actogram(), &of_first).start().await.unwrap();
-        let second_bot = noting(stage.actogram_for(&second), &of_second)
-            .start()
-            .await
-            .unwrap();
-
-        stage
-            .until("the first is confirmed", |view| view.pending_count() == 0)
-            .await;
-        assert!(first_bot.shutdown().await.unwrap().is_clean());
-        let again = bob.say("still there?");
-        assert!(
-            second
-                .wait_for_async(PATIENCE, |view| view.pending_count() == 0)
-                .await
-        );
-        assert!(second_bot.shutdown().await.unwrap().is_clean());
-
-        assert_eq!(of_first.all(), [hello]);
-        assert_eq!(of_second.all(), [hi, again]);
-        assert!(second.violations().is_empty());
-    });
 }
 
 /// A team's own actor. It does what the text says, and notes it with its number.

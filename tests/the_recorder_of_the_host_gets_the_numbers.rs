@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use actogram::{Context, metrics::Family};
+use actogram::{Context, WorkerThreads, metrics::Family};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use support::{Stage, on_actix, until};
 
@@ -105,7 +105,8 @@ fn the_recorder_gets_every_number_when_the_bot_stops_and_adds_up_over_restarts()
             // The numbers of this moment come with the next report, 5 s after the first.
             let done = format!("actogram_updates_handled_total bot={id},outcome=done");
             until("both are reported", || kept.counter(&done) == 2 * round).await;
-            assert!(bot.shutdown().await.unwrap().is_clean());
+            let report = bot.shutdown().await.unwrap();
+            assert!(report.is_clean(), "{report}");
             until("it reports that it has stopped", || kept.gauge(&up) == Some(0.0)).await;
 
             let count = format!("actogram_attempt_seconds_count bot={id}");
@@ -129,5 +130,36 @@ fn the_recorder_gets_every_number_when_the_bot_stops_and_adds_up_over_restarts()
                 "{name}"
             );
         }
+    });
+}
+
+#[test]
+fn bots_that_share_workers_are_told_apart() {
+    on_actix(async {
+        let kept = Kept::default();
+        let _installed = metrics::set_default_local_recorder(&kept);
+        let stage = Stage::lenient();
+        let second = stage
+            .simulator
+            .bot_with_token("7654321:SecondSecondSecondSecondSecondSecon")
+            .unwrap();
+        let threads = WorkerThreads::new(1);
+        let mut bots = Vec::new();
+        for simulated in [&stage.bot, &second] {
+            let bot = stage.actogram_for(simulated).shared_workers(&threads);
+            bots.push(bot.handlers(|| async |_: Context| {}).start().await.unwrap());
+        }
+        let up = bots
+            .iter()
+            .map(|bot| kept.gauge(&format!("actogram_up bot={}", bot.api().bot_id())));
+
+        until("both report that they run", || up.clone().eq([Some(1.0); 2])).await;
+        assert!(bots[0].shutdown().await.unwrap().is_clean());
+        until("one reports that it has stopped", || {
+            up.clone().eq([Some(0.0), Some(1.0)])
+        })
+        .await;
+        assert!(bots[1].shutdown().await.unwrap().is_clean());
+        until("both do", || up.clone().eq([Some(0.0); 2])).await;
     });
 }
