@@ -8,10 +8,7 @@ use std::{
     any::Any, fmt, future::Future, marker::PhantomData, panic::AssertUnwindSafe, rc::Rc, time::Duration,
 };
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Message, MessageResult, ResponseFuture,
-    WrapFuture,
-};
+use actix::{Actor, Context, Message, MessageResult, ResponseFuture};
 use futures_util::{
     FutureExt,
     future::{Either, select},
@@ -120,12 +117,6 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 impl<T: Payload, C: Consumer<T>> Actor for HandlerActor<T, C> {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        // Its thread may go on without it.
-        let ended = ended(self.held.ending.clone()).into_actor(self);
-        ctx.spawn(ended.map(|(), _, ctx| ctx.stop()));
-    }
 }
 
 impl<T: Payload, C: Consumer<T>> actix::Handler<Greet> for HandlerActor<T, C> {

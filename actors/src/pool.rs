@@ -90,7 +90,7 @@ pub(crate) struct Pool<T: Payload> {
     /// `None` on the arbiter of the engine, and once this is closed.
     threads: Option<WorkerThreads>,
     start_worker: StartWorker<T>,
-    /// Tells the handler actors to end. Whoever holds a consumer holds a receiver, so it is closed when all are freed.
+    /// Makes running work end. Whoever holds a consumer holds a receiver, so this is closed when all are freed.
     ending: watch::Sender<bool>,
 }
 
@@ -216,7 +216,7 @@ impl<T: Payload> Pool<T> {
         self.workers[booking.worker].bury.clone()
     }
 
-    /// Makes all workers drop what they are doing, and end. What waits for a blocked one is never begun.
+    /// Makes all workers drop what they are doing. What waits for a blocked one is never begun.
     pub(crate) fn abandon_running(&self) {
         self.ending.send_replace(true);
     }
@@ -225,6 +225,7 @@ impl<T: Payload> Pool<T> {
     /// by a handler is left behind, and ends when it is not any more, or with the process.
     pub(crate) fn close(&mut self, patience: Duration) -> impl Future<Output = ()> + use<T> {
         self.abandon_running();
+        // Without an address a handler actor ends.
         self.workers.clear();
         let arbiters = self.threads.take().map_or_else(Vec::new, WorkerThreads::leave);
         let ending = self.ending.clone();
@@ -263,6 +264,9 @@ async fn join(arbiters: Vec<Arbiter>) {
     }
 }
 
+#[cfg(test)]
+#[path = "pool_acts.rs"]
+mod acts;
 #[cfg(test)]
 #[path = "pool_tests.rs"]
 mod tests;

@@ -1,126 +1,12 @@
 //! Unit tests of the pool, above all of threads that several pools share.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-        mpsc,
-    },
-    thread::{self, ThreadId},
-    time::Duration,
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    acts::{Act, Noting, Seen},
+    *,
 };
-
-use super::*;
 use crate::delivery::{Delivery, Lane, Outcome, Seq};
-
-/// What the deliveries of these tests do.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Act {
-    Nothing,
-    /// Waits until it is dropped.
-    Wait,
-    /// Blocks the thread until the test ends.
-    Block,
-    /// Ends the thread.
-    EndThread,
-    /// Waits, and panics when it is dropped.
-    PanicWhenDropped,
-}
-
-/// What all consumers of a test have done.
-#[derive(Clone, Default)]
-struct Seen {
-    built: Arc<AtomicUsize>,
-    freed: Arc<Mutex<Vec<(ThreadId, ThreadId)>>>,
-    begun: Arc<Mutex<Vec<(Act, ThreadId)>>>,
-    blocked: Arc<Mutex<Option<mpsc::Receiver<()>>>>,
-}
-
-impl Seen {
-    fn factory(&self) -> impl Fn() -> Noting + Clone + Send + 'static + use<> {
-        let seen = self.clone();
-        move || {
-            seen.built.fetch_add(1, SeqCst);
-            Noting {
-                seen: seen.clone(),
-                home: thread::current().id(),
-            }
-        }
-    }
-
-    fn built(&self) -> usize {
-        self.built.load(SeqCst)
-    }
-
-    fn freed(&self) -> usize {
-        self.freed.lock().unwrap().len()
-    }
-
-    fn begun(&self, act: Act) -> usize {
-        self.begun
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|(begun, _)| *begun == act)
-            .count()
-    }
-
-    /// Lets [`Act::Block`] block until the returned value is dropped.
-    fn blocking(&self) -> mpsc::Sender<()> {
-        let (unblock, blocked) = mpsc::channel();
-        *self.blocked.lock().unwrap() = Some(blocked);
-        unblock
-    }
-}
-
-struct Noting {
-    seen: Seen,
-    home: ThreadId,
-}
-
-impl Drop for Noting {
-    fn drop(&mut self) {
-        let freed = (self.home, thread::current().id());
-        self.seen.freed.lock().unwrap().push(freed);
-    }
-}
-
-struct PanicsWhenDropped;
-
-impl Drop for PanicsWhenDropped {
-    fn drop(&mut self) {
-        panic!("scripted panic");
-    }
-}
-
-impl Consumer<Act> for Noting {
-    async fn consume(&self, delivery: Delivery<Act>) -> Outcome {
-        let act = *delivery.payload;
-        self.seen
-            .begun
-            .lock()
-            .unwrap()
-            .push((act, thread::current().id()));
-        match act {
-            Act::Nothing => {}
-            Act::Wait => std::future::pending().await,
-            Act::Block => {
-                let blocked = self.seen.blocked.lock().unwrap().take().unwrap();
-                let _ = blocked.recv();
-            }
-            Act::EndThread => {
-                Arbiter::current().stop();
-                std::future::pending().await
-            }
-            Act::PanicWhenDropped => {
-                let _bomb = PanicsWhenDropped;
-                std::future::pending().await
-            }
-        }
-        Outcome::Done
-    }
-}
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -320,6 +206,51 @@ fn a_thread_that_ends_is_replaced_once_and_each_pool_starts_anew_on_it() {
     });
 }
 
+/// The thread takes no work any more, but what is on it is not all dropped yet.
+#[test]
+fn nothing_is_given_to_a_thread_that_is_ending() {
+    on_actix(async {
+        let threads = WorkerThreads::new(1);
+        let (of_first, of_second) = (Seen::default(), Seen::default());
+        let mut first = pool_on(&threads, &of_first).await;
+        let unblock = of_first.blocking();
+        drop(send(&mut first, Act::BlockWhenDropped));
+        // What is older is dropped first, so this one's actor is there for as long as that blocks.
+        let mut second = pool_on(&threads, &of_second).await;
+        drop(send(&mut first, Act::EndThread));
+        until("the end blocks", || of_first.blocks()).await;
+
+        assert!(is_done(send(&mut second, Act::Nothing).await.unwrap()));
+
+        assert_eq!(of_second.built(), 2);
+        drop(unblock);
+        first.close(PATIENCE).await;
+        second.close(PATIENCE).await;
+    });
+}
+
+#[test]
+fn a_start_on_a_thread_that_is_about_to_end_goes_to_its_successor() {
+    on_actix(async {
+        let threads = WorkerThreads::new(1);
+        let (of_first, of_second) = (Seen::default(), Seen::default());
+        let mut first = pool_on(&threads, &of_first).await;
+        let unblock = of_first.blocking();
+        drop(send(&mut first, Act::Block));
+        until("it blocks", || of_first.blocks()).await;
+        threads.thread(0).unwrap().arbiter().stop();
+
+        let (mut second, ()) = tokio::join!(pool_on(&threads, &of_second), async {
+            drop(unblock);
+        });
+
+        assert!(is_done(send(&mut second, Act::Nothing).await.unwrap()));
+        assert_eq!(of_second.built(), 1);
+        first.close(PATIENCE).await;
+        second.close(PATIENCE).await;
+    });
+}
+
 #[test]
 fn threads_that_have_ended_with_their_system_start_again_in_another() {
     let (threads, seen) = (WorkerThreads::new(2), Seen::default());
@@ -362,7 +293,7 @@ fn a_blocked_thread_holds_no_close_and_what_waited_for_it_never_begins() {
         let mut second = pool_on(&threads, &of_second).await;
         let unblock = of_first.blocking();
         let blocking = send(&mut first, Act::Block);
-        until("it blocks", || of_first.begun(Act::Block) == 1).await;
+        until("it blocks", || of_first.blocks()).await;
         let waiting = send(&mut second, Act::Nothing);
 
         second.close(Duration::from_millis(10)).await;
@@ -392,7 +323,7 @@ fn a_start_on_a_blocked_thread_is_an_error_and_harms_nobody() {
         let mut first = pool_on(&threads, &of_first).await;
         let unblock = of_first.blocking();
         let blocking = send(&mut first, Act::Block);
-        until("it blocks", || of_first.begun(Act::Block) == 1).await;
+        until("it blocks", || of_first.blocks()).await;
         tokio::time::pause();
 
         let placement = Placement::Shared(threads.clone());
