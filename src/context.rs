@@ -22,6 +22,7 @@ use crate::{
     backing::{AckError, Acknowledger},
     bot_facts::BotFacts,
     extract::{Data, Layers},
+    handle::BotHandle,
     update::{DecodeError, Update, UpdateContent},
 };
 
@@ -42,7 +43,8 @@ struct Inner {
     api: Api,
     attempt: u32,
     acknowledger: Option<Acknowledger>,
-    bot: Arc<BotFacts>,
+    facts: Arc<BotFacts>,
+    bot: Option<Arc<BotHandle>>,
     content: OnceLock<UpdateContent>,
     message: OnceLock<Decoded<Message>>,
     callback_query: OnceLock<Decoded<CallbackQuery>>,
@@ -62,9 +64,9 @@ struct Surroundings {
 }
 
 impl Context {
-    /// Returns a context, for tests of handlers.
+    /// Returns a context, for tests of handlers. It belongs to no [`bot`](Self::bot).
     pub fn new(update: Update, api: Api, attempt: u32) -> Self {
-        Self::build(update, api, attempt, None, Arc::default())
+        Self::build(update, api, attempt, None, Arc::default(), None)
     }
 
     pub(crate) fn of_delivery(
@@ -72,14 +74,15 @@ impl Context {
         api: Api,
         attempt: u32,
         acknowledger: Acknowledger,
-        bot: Arc<BotFacts>,
+        facts: Arc<BotFacts>,
+        bot: Option<Arc<BotHandle>>,
     ) -> Self {
-        Self::build(update, api, attempt, Some(acknowledger), bot)
+        Self::build(update, api, attempt, Some(acknowledger), facts, bot)
     }
 
     #[cfg(test)]
-    pub(crate) fn of_bot(update: Update, api: Api, bot: Arc<BotFacts>) -> Self {
-        Self::build(update, api, 1, None, bot)
+    pub(crate) fn of_bot(update: Update, api: Api, facts: Arc<BotFacts>) -> Self {
+        Self::build(update, api, 1, None, facts, None)
     }
 
     fn build(
@@ -87,13 +90,15 @@ impl Context {
         api: Api,
         attempt: u32,
         acknowledger: Option<Acknowledger>,
-        bot: Arc<BotFacts>,
+        facts: Arc<BotFacts>,
+        bot: Option<Arc<BotHandle>>,
     ) -> Self {
         let inner = Inner {
             update,
             api,
             attempt,
             acknowledger,
+            facts,
             bot,
             content: OnceLock::new(),
             message: OnceLock::new(),
@@ -116,6 +121,43 @@ impl Context {
     /// Returns the handle for calls.
     pub fn api(&self) -> &Api {
         &self.0.api
+    }
+
+    /// Returns the handle of the bot that this handler works for: to stop or pause it, to look at it, or to begin a
+    /// broadcast, for instance when its owner says so. [`BotHandle`] is an [extractor](crate::extract) as well.
+    ///
+    /// A handler that awaits [`BotHandle::shutdown`] waits for itself; [`request_shutdown`](BotHandle::request_shutdown) is
+    /// the call to make.
+    ///
+    /// ```
+    /// use actogram::{BotHandle, Context, HandlerResult, Router, extract::Command};
+    ///
+    /// const OWNER: i64 = 42;
+    ///
+    /// fn router() -> Router {
+    ///     let owner = Router::new().command("stop", stop).command("tell_all", tell_all);
+    ///     Router::new().scope(owner.guard(|ctx| ctx.update().user_id() == Some(OWNER)))
+    /// }
+    ///
+    /// async fn stop(bot: BotHandle) -> &'static str {
+    ///     bot.request_shutdown();
+    ///     "Stopping when all is done."
+    /// }
+    ///
+    /// async fn tell_all(ctx: Context, Command(text): Command) -> HandlerResult {
+    ///     let name = format!("update-{}", ctx.update().id());
+    ///     ctx.bot()?.broadcast(name).to(everybody()).text(text).start().await?;
+    ///     Ok(())
+    /// }
+    /// # fn everybody() -> Vec<i64> { vec![42] }
+    /// # let _ = router();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NoBot`] for a context that was made with [`new`](Self::new).
+    pub fn bot(&self) -> Result<&BotHandle, NoBot> {
+        self.0.bot.as_deref().ok_or(NoBot)
     }
 
     /// Returns the number of this attempt, counted from 1. Above 1 an earlier attempt failed, or the death of the process
@@ -235,11 +277,11 @@ impl Context {
     ///
     /// As [`Api::get_me`]. The next call asks again.
     pub async fn bot_username(&self) -> Result<&str, ApiError> {
-        self.0.bot.username(&self.0.api).await
+        self.0.facts.username(&self.0.api).await
     }
 
-    pub(crate) fn bot(&self) -> &BotFacts {
-        &self.0.bot
+    pub(crate) fn facts(&self) -> &BotFacts {
+        &self.0.facts
     }
 
     pub(crate) fn layers(&self) -> &Layers {
@@ -312,6 +354,11 @@ impl fmt::Debug for Context {
             .finish_non_exhaustive()
     }
 }
+
+/// The context was made for a test, and no bot stands behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no bot stands behind this context: start one, instead of calling the handler by itself")]
+pub struct NoBot;
 
 /// Why a reply was not sent.
 #[derive(Debug, thiserror::Error)]

@@ -123,7 +123,7 @@ pub use self::{
         Broadcast, BroadcastChats, BroadcastEnding, BroadcastError, BroadcastHandle, BroadcastProgress,
         BroadcastReport, BroadcastState, ChatOutcome, ChatRecord, ChatsPage, OutcomeCounts, SendError,
     },
-    context::{CallbackError, Context, ReplyError},
+    context::{CallbackError, Context, NoBot, ReplyError},
     error::{ConfigError, Error},
     extract::FromUpdate,
     handle::{BotHandle, BotSnapshot},

@@ -4,6 +4,7 @@ use std::{fmt, future::Future, rc::Rc, sync::Arc, time::SystemTime};
 
 use actogram_actors::{Consumer, DeadLetter, Delivery, Failure, Outcome};
 use futures_util::future::LocalBoxFuture;
+use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     backing::{Acknowledger, Backing},
     bot_facts::BotFacts,
     context::Context,
+    handle::BotHandle,
     handler::{DynHandler, HandlerError, HandlerFactory, HandlerResult},
     staleness::MaxAges,
     update::Update,
@@ -64,7 +66,29 @@ pub(crate) struct WorkerFactory {
     pub(crate) on_error: Option<ErrorHook>,
     pub(crate) max_ages: MaxAges,
     pub(crate) backing: Backing,
-    pub(crate) bot: Arc<BotFacts>,
+    pub(crate) facts: Arc<BotFacts>,
+    pub(crate) bot: Own,
+}
+
+/// The handle of the bot itself. It is there a moment after the engine has started, and until then handlers wait.
+///
+/// The handle keeps parts of the engine alive, and these the workers. Stopping the engine ends the workers, so nothing is
+/// left then.
+#[derive(Clone)]
+pub(crate) struct Own(watch::Receiver<Option<Arc<BotHandle>>>);
+
+impl Own {
+    pub(crate) fn channel() -> (watch::Sender<Option<Arc<BotHandle>>>, Self) {
+        let (introduce, own) = watch::channel(None);
+        (introduce, Self(own))
+    }
+
+    /// Returns `None` when the start has failed after all.
+    async fn get(&self) -> Option<Arc<BotHandle>> {
+        let mut own = self.0.clone();
+        let introduced = own.wait_for(Option::is_some).await;
+        introduced.ok().and_then(|bot| bot.clone())
+    }
 }
 
 impl WorkerFactory {
@@ -75,7 +99,8 @@ impl WorkerFactory {
             on_error: self.on_error.clone(),
             max_ages: self.max_ages.clone(),
             backing: self.backing.clone(),
-            bot: Arc::clone(&self.bot),
+            facts: Arc::clone(&self.facts),
+            bot: self.bot.clone(),
         }
     }
 }
@@ -88,7 +113,8 @@ impl Clone for WorkerFactory {
             on_error: self.on_error.clone(),
             max_ages: self.max_ages.clone(),
             backing: self.backing.clone(),
-            bot: Arc::clone(&self.bot),
+            facts: Arc::clone(&self.facts),
+            bot: self.bot.clone(),
         }
     }
 }
@@ -100,7 +126,8 @@ pub(crate) struct Worker {
     on_error: Option<ErrorHook>,
     max_ages: MaxAges,
     backing: Backing,
-    bot: Arc<BotFacts>,
+    facts: Arc<BotFacts>,
+    bot: Own,
 }
 
 /// Sends what the user is to be told instead of a failure; then the update is handled.
@@ -136,10 +163,11 @@ impl Consumer<Update> for Worker {
             self.api.clone(),
             attempt,
             Acknowledger::new(self.backing.clone(), seq),
-            Arc::clone(&self.bot),
+            Arc::clone(&self.facts),
+            self.bot.get().await,
         );
         // Also when the engine drops this at the deadline.
-        let _running = self.bot.handler_time.start();
+        let _running = self.facts.handler_time.start();
         let handled = async { tell_user(self.handler.handle(context.clone()).await, &context).await }
             .instrument(span)
             .await;

@@ -18,9 +18,9 @@ use actix::{Actor, ActorContext, ResponseFuture};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use actogram::{
     Bot, BotHandle, ConfigError, Context, EngineError, Error, HandlerResult, IncomingUpdate, Placement,
-    RetryPolicy, WorkerThreads,
+    RetryPolicy, Router, WorkerThreads, extract::Command,
 };
-use support::{Log, PATIENCE, Stage, on_actix, sharing, until};
+use support::{Log, PATIENCE, Stage, on_actix, sharing, until, until_blocking};
 
 type Handled = Log<i64>;
 
@@ -254,6 +254,62 @@ fn a_missing_or_wrong_setting_is_an_error_of_every_way_to_start() {
     );
 
     assert!(stage.bot.polls().is_empty(), "nothing was started");
+}
+
+async fn stop(bot: BotHandle) -> &'static str {
+    bot.request_shutdown();
+    "stopping"
+}
+
+async fn tell(ctx: Context, Command(text): Command) -> HandlerResult {
+    let broadcast = ctx.bot()?.broadcast("news").to(ctx.chat_id());
+    broadcast.text(text).in_memory().start().await?;
+    Ok(())
+}
+
+/// `/stop` is answered before the bot ends. Its handlers have known it, and yet nothing is left of it afterwards.
+#[test]
+fn a_handler_reaches_the_bot_that_it_works_for() {
+    on_actix(async {
+        let stage = Stage::lenient();
+        let (ann, witness) = (stage.bot.user("Ann"), Arc::new(()));
+        let held = Arc::clone(&witness);
+        let router = move || {
+            assert!(Arc::strong_count(&held) > 1);
+            Router::new().command("stop", stop).command("tell", tell)
+        };
+        let bot = stage.actogram().handlers(router).start().await.unwrap();
+
+        ann.say("/tell news");
+        stage
+            .until("the broadcast has arrived", |view| {
+                view.texts_to(ann.chat_id()) == ["news"]
+            })
+            .await;
+        ann.say("/stop");
+
+        assert!(bot.wait().await.unwrap().is_clean());
+        assert_eq!(ann.heard(), ["news", "stopping"]);
+        drop(bot);
+        until("its handlers are freed", || Arc::strong_count(&witness) == 1).await;
+    });
+}
+
+#[test]
+fn nothing_is_left_of_a_bot_whose_system_ends_without_stopping_it() {
+    let stage = Stage::lenient();
+    let witness = Arc::new(());
+    let held = Arc::clone(&witness);
+    on_actix(async {
+        let bot = stage.actogram().handlers(move || {
+            assert!(Arc::strong_count(&held) > 1);
+            ignore
+        });
+        drop(bot.start().await.unwrap());
+        stage.until("the bot polls", |view| view.is_polling()).await;
+    });
+
+    until_blocking("its handlers are freed", || Arc::strong_count(&witness) == 1);
 }
 
 /// A team's own actor. It does what the text says, and notes it with its number.

@@ -102,7 +102,7 @@ fn throughput(criterion: &mut Criterion) {
             BenchmarkId::new(name, "1000 lanes"),
             &placement,
             |bencher, placement| {
-                bencher.iter_custom(|rounds| (0..rounds).map(|_| run_once(*placement, 1000)).sum());
+                bencher.iter_custom(|rounds| (0..rounds).map(|_| run_once(placement.clone(), 1000)).sum());
             },
         );
     }

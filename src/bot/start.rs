@@ -26,7 +26,7 @@ use crate::{
     router::Interests,
     source::{PollingMonitor, PollingSettings, PollingSource},
     staleness::MaxAges,
-    worker::{ErrorHook, WorkerFactory},
+    worker::{ErrorHook, Own, WorkerFactory},
 };
 
 /// Most updates of one batch; see <https://core.telegram.org/bots/api#getupdates>.
@@ -88,7 +88,8 @@ impl Bot {
         let api = Api::start(config);
         let backing = kept.backing(|| Backing::Server(monitor.clone()));
         let bot = Arc::<BotFacts>::default();
-        let workers = workers.complete(&api, &backing, &bot);
+        let (introduce, own) = Own::channel();
+        let workers = workers.complete(&api, &backing, &bot, own);
         let drain_deadline = engine.drain_deadline;
         let engine = match kept {
             Kept::AtServer => {
@@ -113,6 +114,7 @@ impl Bot {
         tracing::info!(bot_id = api.bot_id(), "started");
         publishing.begin(&api, &engine);
         let handle = BotHandle::new(engine, api, monitor, backing, bot, drain_deadline);
+        introduce.send_replace(Some(Arc::new(handle.clone())));
         #[cfg(feature = "metrics")]
         actix_rt::spawn(crate::metrics::publish(handle.clone()));
         Ok(handle)
@@ -218,14 +220,21 @@ pub(super) struct WorkerParts {
 }
 
 impl WorkerParts {
-    pub(super) fn complete(self, api: &Api, backing: &Backing, bot: &Arc<BotFacts>) -> WorkerFactory {
+    pub(super) fn complete(
+        self,
+        api: &Api,
+        backing: &Backing,
+        facts: &Arc<BotFacts>,
+        bot: Own,
+    ) -> WorkerFactory {
         WorkerFactory {
             handlers: self.handlers,
             api: api.clone(),
             on_error: self.on_error,
             max_ages: self.max_ages,
             backing: backing.clone(),
-            bot: Arc::clone(bot),
+            facts: Arc::clone(facts),
+            bot,
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     webhook::{
         CheckedWebhook, DirectIntake, Intake, Listening, Registration, Webhook, WebhookMonitor, WebhookRoute,
     },
+    worker::Own,
 };
 
 /// By webhook: the server posts updates to a route. Needs the cargo feature `webhook`.
@@ -141,13 +142,14 @@ impl Bot {
         let kept = keeping.open(config.token.bot_id()).await?;
         let api = Api::start(config);
         let bot = Arc::<BotFacts>::default();
+        let (introduce, own) = Own::channel();
         let drain_deadline = engine.drain_deadline;
         let (engine, intake, backing) = match kept {
             Kept::AtServer => {
                 let (intake, source) =
                     DirectIntake::new(engine.concurrency, webhook.answer_within(), monitor.clone());
                 let backing = Backing::Poster(intake.clone());
-                let workers = workers.complete(&api, &backing, &bot);
+                let workers = workers.complete(&api, &backing, &bot, own);
                 let credit = CreditPolicy::Window(engine.concurrency);
                 let engine = engine.start_direct(source, credit, workers).await;
                 (engine, Intake::Direct(intake), backing)
@@ -159,7 +161,7 @@ impl Bot {
                     journal: journal.clone(),
                     in_hand: in_hand.clone(),
                 };
-                let workers = workers.complete(&api, &backing, &bot);
+                let workers = workers.complete(&api, &backing, &bot, own);
                 let engine = engine
                     .start_journaled(
                         intake.source(),
@@ -192,6 +194,7 @@ impl Bot {
             drain_deadline,
         )
         .with_webhook(monitor);
+        introduce.send_replace(Some(Arc::new(handle.clone())));
         #[cfg(feature = "metrics")]
         actix_rt::spawn(crate::metrics::publish(handle.clone()));
         let stopped = handle.clone();

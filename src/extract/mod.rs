@@ -19,7 +19,7 @@
 //!
 //! | extractor | gives | absent when |
 //! |---|---|---|
-//! | [`Context`](crate::Context), [`Api`](crate::api::Api), [`Update`](crate::update::Update), [`Raw`] | what is always there | never |
+//! | [`Context`](crate::Context), [`Api`](crate::api::Api), [`BotHandle`](crate::BotHandle), [`Update`](crate::update::Update), [`Raw`] | what is always there | never |
 //! | [`Message`], [`CallbackQuery`] | the typed value, shared and not copied | the update is of another kind |
 //! | [`Text`] | the text of the message | the message has none |
 //! | [`Command<T>`], [`CommandName`] | a command and its arguments, parsed | the message is no command for this bot |

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use super::{ExtractError, FromUpdate};
-use crate::{Context, api::Api, update::Update};
+use crate::{BotHandle, Context, api::Api, update::Update};
 
 impl FromUpdate for Context {
     async fn from_update(context: &Context) -> Result<Self, ExtractError> {
@@ -14,6 +14,13 @@ impl FromUpdate for Context {
 impl FromUpdate for Api {
     async fn from_update(context: &Context) -> Result<Self, ExtractError> {
         Ok(context.api().clone())
+    }
+}
+
+/// Fails as [`Context::bot`].
+impl FromUpdate for BotHandle {
+    async fn from_update(context: &Context) -> Result<Self, ExtractError> {
+        Ok(context.bot()?.clone())
     }
 }
 

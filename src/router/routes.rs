@@ -282,7 +282,7 @@ impl Handler for Router {
     fn handle(&self, context: Context) -> impl Future<Output = HandlerResult> + 'static {
         let routes = Rc::clone(&self.0);
         async move {
-            let mut username = context.bot().known_username();
+            let mut username = context.facts().known_username();
             let found = loop {
                 match matching::find(&routes, &context, username) {
                     Ok(found) => break found,
@@ -294,7 +294,7 @@ impl Handler for Router {
                 // Some route might have taken it, had it been possible to look inside.
                 (None, Some(error)) => Err(HandlerError::give_up(error.clone())),
                 (None, None) => {
-                    context.bot().count_unrouted();
+                    context.facts().count_unrouted();
                     let update = context.update();
                     tracing::debug!(kind = update.kind_name(), "no route takes the update");
                     Ok(())

@@ -39,7 +39,7 @@ fn taken_by(build: impl Fn(&Trace) -> Router, kind: &str, payload: &Value) -> St
         let context = context(kind, payload);
         build(&trace).handle(context.clone()).await.unwrap();
         let taken = trace.take();
-        assert_eq!(context.bot().unrouted(), u64::from(taken.is_empty()));
+        assert_eq!(context.facts().unrouted(), u64::from(taken.is_empty()));
         if taken.is_empty() {
             "-".to_owned()
         } else {
@@ -348,7 +348,7 @@ fn what_cannot_be_decoded_is_no_failure_where_no_route_looks_inside() {
 
         handled(&callbacks, context.clone()).unwrap();
 
-        assert_eq!(context.bot().unrouted(), 1);
+        assert_eq!(context.facts().unrouted(), 1);
     });
 }
 
