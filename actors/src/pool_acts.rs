@@ -130,15 +130,15 @@ impl Consumer<Act> for Noting {
             Act::Block => self.seen.block(),
             Act::BlockWhenDropped => {
                 let _guard = BlocksWhenDropped(self.seen.clone());
-                pending().await
+                pending::<()>().await;
             }
             Act::EndThread => {
                 Arbiter::current().stop();
-                pending().await
+                pending::<()>().await;
             }
             Act::PanicWhenDropped => {
                 let _bomb = PanicsWhenDropped;
-                pending().await
+                pending::<()>().await;
             }
         }
         Outcome::Done

@@ -45,7 +45,7 @@ fn send(pool: &mut Pool<Act>, act: Act) -> actix_rt::task::JoinHandle<Option<Out
 }
 
 fn is_done(reply: Option<Outcome>) -> bool {
-    matches!(reply, Some(Outcome::Done))
+    reply.is_some_and(|outcome| matches!(outcome, Outcome::Done))
 }
 
 #[test]
