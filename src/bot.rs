@@ -85,6 +85,8 @@ pub struct Bot {
     retry: Option<RetryPolicy>,
     handler_timeout: Duration,
     drain_deadline: Duration,
+    #[cfg(feature = "journal")]
+    drain_journal: bool,
     publish_commands: bool,
 }
 
@@ -146,6 +148,8 @@ impl Bot {
             retry: None,
             handler_timeout: Self::DEFAULT_HANDLER_TIMEOUT,
             drain_deadline: Self::DEFAULT_DRAIN_DEADLINE,
+            #[cfg(feature = "journal")]
+            drain_journal: false,
             publish_commands: false,
         }
     }
@@ -386,6 +390,23 @@ impl Bot {
     /// the worker threads come on top.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.drain_deadline = deadline;
+        self
+    }
+
+    /// Makes a stop handle all that the [journal](Self::journal) holds, and not only what has begun: intake ends, and what
+    /// waits is handled until nothing is left, for instance because the process is replaced by another one with a journal of
+    /// its own.
+    ///
+    /// All of that is within the [drain deadline](Self::drain_deadline), and nothing is begun in its last fifth, so that what
+    /// runs can end. A repetition that is due later is not waited for. What is [left](crate::BotReport::left) stays in the
+    /// file, is reported, and makes the stop unclean ([`EXIT_UNFINISHED`](crate::BotReport::EXIT_UNFINISHED)). A second signal
+    /// and [`shutdown_now`](crate::BotHandle::shutdown_now) cut it short at any time. Dead letters stay what they are.
+    ///
+    /// Off by default: a long backlog uses up the deadline at each stop, and where the next start has the same file nothing is
+    /// gained by that. Without a journal it has no effect: what was fetched is finished then in any case.
+    #[cfg(feature = "journal")]
+    pub fn drain_journal(mut self) -> Self {
+        self.drain_journal = true;
         self
     }
 }

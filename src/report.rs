@@ -17,7 +17,7 @@ use actogram_actors::{Lane, Seq, ShutdownReport, StopReason};
 pub struct BotReport {
     /// What made it stop.
     pub reason: StopReason,
-    /// Updates that were handled while it stopped.
+    /// Updates that were handled while it stopped, what `Bot::drain_journal` took from the journal included.
     pub completed: u64,
     /// Failed attempts while it stopped that were followed by another one.
     pub retried: u64,
@@ -25,6 +25,10 @@ pub struct BotReport {
     pub dead: u64,
     /// Updates that had not ended at the drain deadline, oldest first. They run again after the next start.
     pub abandoned: Vec<AbandonedUpdate>,
+    /// Unfinished updates in the journal, for the next start on it: the abandoned ones, and those that have not begun.
+    /// `None` without a journal, or when it could not tell. Dead letters do not count, nor what becomes one because it is
+    /// never repeated ([`Delivery::AtMostOnce`](crate::Delivery::AtMostOnce)).
+    pub left: Option<u64>,
     /// The offset in force at the Bot API server: it forgets everything below. `None` when nothing was ever finished.
     pub committed_offset: Option<i64>,
     /// Why the offset could not be told to the server; up to one batch is then repeated after the next start.
@@ -33,6 +37,8 @@ pub struct BotReport {
     pub lost_actor: bool,
     /// Time from the request to stop to the end.
     pub took: Duration,
+    /// As the engine judges it.
+    clean: bool,
 }
 
 /// An update that had not ended at the drain deadline.
@@ -52,8 +58,8 @@ impl BotReport {
     pub const EXIT_CLEAN: u8 = 0;
     /// Exit code of a stop that was not asked for: a part of the runtime was lost.
     pub const EXIT_LOST: u8 = 70;
-    /// Exit code of a stop that left work for the next start: the drain deadline passed, or the offset could not be
-    /// told to the server.
+    /// Exit code of a stop that left work for the next start: the drain deadline passed, the offset could not be told to
+    /// the server, or updates are left in a journal that was to be emptied.
     pub const EXIT_UNFINISHED: u8 = 75;
 
     pub(crate) fn new(report: &ShutdownReport, update_id: impl Fn(Seq) -> Option<i64>) -> Self {
@@ -76,16 +82,19 @@ impl BotReport {
                     running: abandoned.running,
                 })
                 .collect(),
+            left: report.left,
             committed_offset,
             commit_error,
             lost_actor: report.lost_actor,
             took: report.took,
+            clean: report.is_clean(),
         }
     }
 
-    /// Returns whether everything that was fetched is finished and the server knows it.
+    /// Returns whether everything that was fetched is finished and the server knows it, and, with `Bot::drain_journal`,
+    /// nothing is left in the journal.
     pub fn is_clean(&self) -> bool {
-        self.abandoned.is_empty() && self.commit_error.is_none() && !self.lost_actor
+        self.clean
     }
 
     /// Returns the exit code: [`EXIT_CLEAN`](Self::EXIT_CLEAN), [`EXIT_UNFINISHED`](Self::EXIT_UNFINISHED) or
@@ -122,6 +131,9 @@ impl fmt::Display for BotReport {
             (Some(error), _) => write!(f, "\n  offset not committed: {error}")?,
             (None, Some(offset)) => write!(f, "\n  offset {offset} is committed")?,
             (None, None) => write!(f, "\n  no offset to commit")?,
+        }
+        if let Some(left) = self.left {
+            write!(f, "\n  {left} left in the journal for the next start")?;
         }
         for abandoned in &self.abandoned {
             let id = abandoned

@@ -46,6 +46,7 @@ pub struct Engine<S, C, F> {
     deadlines: Deadlines,
     take_signals: bool,
     feeder: Option<Feeder>,
+    drain_source: bool,
 }
 
 impl<S, C, F> Engine<S, C, F>
@@ -95,6 +96,7 @@ where
             },
             take_signals: false,
             feeder: None,
+            drain_source: false,
         }
     }
 
@@ -170,6 +172,18 @@ where
         self
     }
 
+    /// Lets a shutdown handle all that the source keeps, and not only what has begun: when the [first half](Self::fed_by) has
+    /// stopped, fetching goes on until the source is [exhausted](Source::exhausted). All of that is within the one
+    /// [drain deadline](Self::drain_deadline), and nothing is begun in its last fifth, so that what runs can end. What is
+    /// [left](crate::ShutdownReport::left) then makes the stop unclean.
+    ///
+    /// Default: what has not begun is left to the next start. Without a first half this has no effect, because fetching would
+    /// never come to an end.
+    pub fn drain_source(mut self) -> Self {
+        self.drain_source = true;
+        self
+    }
+
     /// Takes SIGTERM and SIGINT while the engine runs: the first drains and stops, the second stops without waiting,
     /// the third kills. Off by default, because signals belong to the application.
     pub fn take_signals(mut self) -> Self {
@@ -199,6 +213,7 @@ where
             deadlines,
             take_signals,
             feeder,
+            drain_source,
         } = self;
         if placement.workers() == 0 {
             return Err(EngineError::Setting {
@@ -236,7 +251,7 @@ where
         let feeder = feeder.map(|Feeder(start)| start());
         let polling = feeder.clone().unwrap_or_else(|| poller.clone());
         let (coordinator, stopping, report) =
-            ShutdownCoordinator::new(feeder, poller, supervisor.clone(), deadlines);
+            ShutdownCoordinator::new(feeder, poller, supervisor.clone(), deadlines, drain_source);
         let handle = EngineHandle::new(&coordinator.start(), &supervisor, polling, stopping, report);
         if take_signals && let Err(error) = handle.take_signals() {
             handle.shutdown_now().await?;

@@ -20,8 +20,10 @@
 //! | `Bury` | Supervisor → HandlerActor | when the dead letter hook has ended |
 //! | `Shutdown` | handle, signal thread → ShutdownCoordinator | none; the [`ShutdownReport`] is published |
 //! | `StopPolling` | ShutdownCoordinator → Poller | last seq handed over |
+//! | `AwaitExhausted` | ShutdownCoordinator → Poller | when the source has nothing more to give out in time |
+//! | `TellKept` | ShutdownCoordinator → Poller | how many deliveries the source keeps |
 //! | `Drain` | ShutdownCoordinator → Supervisor | [`DrainReport`] |
-//! | `Commit` | ShutdownCoordinator → Poller | offset in force |
+//! | `Commit` | ShutdownCoordinator → Poller | offset in force, how many deliveries are left |
 //!
 //! # Guarantees
 //!
@@ -102,6 +104,7 @@ mod threads;
 mod handler;
 mod consumer;
 mod shutdown;
+mod emptying;
 mod signals;
 mod backoff;
 mod engine;

@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     backoff::Backoff,
-    delivery::{Offset, Seq},
+    delivery::Seq,
     error::SourceError,
-    polling::{Command, PollingEnded, PollingState, PollingTask},
+    polling::{Command, Committed, PollingEnded, PollingState, PollingTask},
     source::Source,
     supervisor::DispatchBatch,
 };
@@ -26,14 +26,26 @@ use crate::{
 pub(crate) struct StopPolling;
 
 /// Wait for the receipts still owed, then let the source tell the other side what is finished. Ends the poller.
-#[derive(Debug)]
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Committed, PollerGone>")]
 pub(crate) struct Commit {
     pub(crate) deadline: Duration,
 }
 
-impl Message for Commit {
-    type Result = Result<Result<Option<Offset>, SourceError>, PollerGone>;
+/// Wait until the source has nothing more to give out within this time.
+#[derive(Debug)]
+pub(crate) struct AwaitExhausted {
+    pub(crate) within: Duration,
 }
+
+impl Message for AwaitExhausted {
+    type Result = Result<Result<(), SourceError>, PollerGone>;
+}
+
+/// Tell how many deliveries the source keeps, when it knows.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<u64>, PollerGone>")]
+pub(crate) struct TellKept;
 
 /// Stop or resume fetching; what is handed over already goes on.
 #[derive(Debug, Message)]
@@ -65,6 +77,8 @@ pub(crate) struct PollerHandle {
     pause: Recipient<SetPaused>,
     end: Recipient<AwaitEnd>,
     tell: Recipient<TellPolling>,
+    exhausted: Recipient<AwaitExhausted>,
+    kept: Recipient<TellKept>,
 }
 
 impl PollerHandle {
@@ -75,6 +89,8 @@ impl PollerHandle {
             pause: poller.clone().recipient(),
             end: poller.clone().recipient(),
             tell: poller.clone().recipient(),
+            exhausted: poller.clone().recipient(),
+            kept: poller.clone().recipient(),
         }
     }
 
@@ -82,15 +98,22 @@ impl PollerHandle {
         self.stop.send(StopPolling).await.map_err(|_| PollerGone)?
     }
 
-    /// As [`Commit`]; a poller that is gone is an error of the commit.
-    pub(crate) async fn commit(
-        &self,
-        deadline: Duration,
-    ) -> Result<Result<Option<Offset>, SourceError>, PollerGone> {
+    pub(crate) async fn commit(&self, deadline: Duration) -> Result<Committed, PollerGone> {
         self.commit
             .send(Commit { deadline })
             .await
             .map_err(|_| PollerGone)?
+    }
+
+    pub(crate) async fn exhausted(&self, within: Duration) -> Result<Result<(), SourceError>, PollerGone> {
+        self.exhausted
+            .send(AwaitExhausted { within })
+            .await
+            .map_err(|_| PollerGone)?
+    }
+
+    pub(crate) async fn kept(&self) -> Option<u64> {
+        self.kept.send(TellKept).await.ok()?.ok()?
     }
 
     pub(crate) async fn set_paused(&self, paused: bool) -> Result<(), PollerGone> {
@@ -195,8 +218,27 @@ impl<S: Source> actix::Handler<StopPolling> for Poller<S> {
     }
 }
 
+impl<S: Source> actix::Handler<AwaitExhausted> for Poller<S> {
+    type Result = ResponseFuture<Result<Result<(), SourceError>, PollerGone>>;
+
+    fn handle(&mut self, message: AwaitExhausted, _: &mut Self::Context) -> Self::Result {
+        self.order(|reply| Command::AwaitExhausted {
+            within: message.within,
+            reply,
+        })
+    }
+}
+
+impl<S: Source> actix::Handler<TellKept> for Poller<S> {
+    type Result = ResponseFuture<Result<Option<u64>, PollerGone>>;
+
+    fn handle(&mut self, _: TellKept, _: &mut Self::Context) -> Self::Result {
+        self.order(Command::TellKept)
+    }
+}
+
 impl<S: Source> actix::Handler<Commit> for Poller<S> {
-    type Result = ResponseFuture<Result<Result<Option<Offset>, SourceError>, PollerGone>>;
+    type Result = ResponseFuture<Result<Committed, PollerGone>>;
 
     fn handle(&mut self, message: Commit, _: &mut Self::Context) -> Self::Result {
         self.order(|reply| Command::Commit {

@@ -24,6 +24,9 @@ use crate::{
 /// Shortest pause between two tries of the last commit; short, because a deadline runs.
 const COMMIT_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
+/// Time for counting what a source keeps, when the commit has used up its own.
+const COUNT_PATIENCE: Duration = Duration::from_millis(250);
+
 type Fetch<S> = LocalBoxFuture<'static, Result<Vec<Delivery<<S as Source>::Payload>>, SourceError>>;
 type Committing = LocalBoxFuture<'static, Result<Option<Offset>, SourceError>>;
 type NumberedReceipt = (u64, Result<Result<Receipt, Closing>, MailboxError>);
@@ -33,7 +36,7 @@ pub(crate) enum Command {
     Stop(oneshot::Sender<Option<Seq>>),
     Commit {
         deadline: Duration,
-        reply: oneshot::Sender<Result<Option<Offset>, SourceError>>,
+        reply: oneshot::Sender<Committed>,
     },
     SetPaused {
         paused: bool,
@@ -41,6 +44,19 @@ pub(crate) enum Command {
     },
     AwaitEnd(oneshot::Sender<PollingEnded>),
     Tell(oneshot::Sender<PollingState>),
+    AwaitExhausted {
+        within: Duration,
+        reply: oneshot::Sender<Result<(), SourceError>>,
+    },
+    TellKept(oneshot::Sender<Option<u64>>),
+}
+
+/// What the last commit came to.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) offset: Result<Option<Offset>, SourceError>,
+    /// How many deliveries the source keeps that have not ended, when it knows.
+    pub(crate) left: Option<u64>,
 }
 
 /// Why polling ended by itself.
@@ -90,6 +106,8 @@ pub(crate) struct PollingTask<S: Source> {
     credit: Credit,
     fetch: Option<Fetch<S>>,
     committing: Option<Committing>,
+    /// What the source was asked for beside its work; each sends its own answer.
+    questions: FuturesUnordered<LocalBoxFuture<'static, ()>>,
     /// Whether the source has records that no fetch has carried yet.
     untold: bool,
     backoff: Backoff,
@@ -127,6 +145,7 @@ impl<S: Source> PollingTask<S> {
             credit: Credit::NONE,
             fetch: None,
             committing: None,
+            questions: FuturesUnordered::new(),
             untold: false,
             backoff,
             resume_at: None,
@@ -153,9 +172,12 @@ impl<S: Source> PollingTask<S> {
                 order = self.orders.recv() => match order {
                     None => return,
                     Some(Command::Commit { deadline, reply }) => {
-                        let result = self.last_commit(Instant::now() + deadline).await;
+                        let deadline = Instant::now() + deadline;
+                        let offset = self.last_commit(deadline).await;
+                        let counted = timeout_at(deadline.max(Instant::now() + COUNT_PATIENCE), self.source.kept());
+                        let left = counted.await.ok().flatten();
                         // A coordinator that is gone needs no answer.
-                        let _ = reply.send(result);
+                        let _ = reply.send(Committed { offset, left });
                         return;
                     }
                     Some(order) => self.obey(order),
@@ -172,6 +194,7 @@ impl<S: Source> PollingTask<S> {
                     }
                 }
                 Some(()) = resume => self.resume_at = None,
+                Some(()) = self.questions.next() => {}
             }
         }
     }
@@ -323,6 +346,20 @@ impl<S: Source> PollingTask<S> {
                     trying_for: self.trying_since.map(|since| since.elapsed()),
                     ..self.state.clone()
                 });
+            }
+            Command::AwaitExhausted { within, reply } => {
+                let source = Rc::clone(&self.source);
+                let answer = async move {
+                    let _ = reply.send(source.exhausted(within).await);
+                };
+                self.questions.push(answer.boxed_local());
+            }
+            Command::TellKept(reply) => {
+                let source = Rc::clone(&self.source);
+                let answer = async move {
+                    let _ = reply.send(source.kept().await);
+                };
+                self.questions.push(answer.boxed_local());
             }
             Command::Commit { .. } => unreachable!("the loop takes commits itself"),
         }

@@ -3,21 +3,26 @@
 //! It owns the latched stop state and talks to the poller and the supervisor, downstream only. It promises: the
 //! first request starts the sequence *stop fetching → drain → commit → close the workers*; later ones join it; an
 //! urgent one cuts the drain short; and the report reaches everyone who waits, whenever they started to. It watches the
-//! poller too: a source that failed for good, or an actor that is lost, stops the engine the same way.
+//! poller too: a source that failed for good, or an actor that is lost, stops the engine the same way. When the source is
+//! to be emptied, the second half goes on fetching in between, which is in `emptying`.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Message};
 use futures_util::future::{OptionFuture, join};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use crate::{
     delivery::{Offset, Payload, Seq},
+    emptying::{self, Emptied, Interruption},
     error::SourceError,
     poller::PollerHandle,
-    polling::PollingEnded,
+    polling::{Committed, PollingEnded},
     signals::SignalWatch,
-    supervisor::{AbandonDrain, CloseWorkers, Drain, DrainReport, Supervisor},
+    supervisor::{AbandonDrain, CloseWorkers, Drain, DrainReport, Supervisor, TellWorkload},
 };
 
 /// Stop the engine. There is no reply: the report is published to all who wait for it.
@@ -61,8 +66,14 @@ pub struct ShutdownReport {
     pub source_error: Option<SourceError>,
     /// Highest seq that was handed over by the source.
     pub last_fetched: Option<Seq>,
-    /// What the drain achieved.
+    /// What the drain achieved, what was handled while the source was emptied included.
     pub drain: DrainReport,
+    /// Whether the source was emptied, as far as it could be in time; `None` unless the engine was to do that
+    /// ([`Engine::drain_source`](crate::Engine::drain_source)).
+    pub emptied: Option<bool>,
+    /// How many deliveries the source keeps that have not ended, the abandoned ones included; `None` when it
+    /// [cannot tell](crate::Source::kept).
+    pub left: Option<u64>,
     /// The offset in force at the source, or why it is not known. After an error, deliveries that were finished may
     /// come again; none is lost.
     pub committed: Result<Option<Offset>, SourceError>,
@@ -73,9 +84,16 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Returns whether everything accepted was finished and the source knows it.
+    /// Returns whether everything accepted was finished and the source knows it, and, if the source was to be emptied,
+    /// nothing is left in it.
     pub fn is_clean(&self) -> bool {
-        self.drain.abandoned.is_empty() && self.committed.is_ok() && !self.lost_actor
+        let nothing_left = match self.emptied {
+            None => true,
+            Some(true) => self.left.is_none_or(|left| left == 0),
+            // What could not be begun in time is left, unless the source knows better.
+            Some(false) => self.left == Some(0),
+        };
+        self.drain.abandoned.is_empty() && self.committed.is_ok() && !self.lost_actor && nothing_left
     }
 }
 
@@ -85,6 +103,14 @@ pub(crate) struct Deadlines {
     pub(crate) drain: Duration,
     pub(crate) commit: Duration,
     pub(crate) workers: Duration,
+}
+
+impl Deadlines {
+    /// Time in which a source is emptied: without the last fifth of the drain, in which nothing is begun any more, so that
+    /// what runs can end.
+    fn for_beginning(self) -> Duration {
+        self.drain / 5 * 4
+    }
 }
 
 /// The report, once there is one.
@@ -99,6 +125,10 @@ pub struct ShutdownCoordinator<T: Payload> {
     poller: PollerHandle,
     supervisor: Addr<Supervisor<T>>,
     deadlines: Deadlines,
+    drain_source: bool,
+    interrupt: mpsc::UnboundedSender<Interruption>,
+    /// Taken by the stop. They are latched: those that came before it are in there.
+    interruptions: Option<mpsc::UnboundedReceiver<Interruption>>,
     stopping: watch::Sender<bool>,
     publish: Option<watch::Sender<Option<Arc<ShutdownReport>>>>,
     source_error: Option<SourceError>,
@@ -120,7 +150,9 @@ impl<T: Payload> ShutdownCoordinator<T> {
         poller: PollerHandle,
         supervisor: Addr<Supervisor<T>>,
         deadlines: Deadlines,
+        drain_source: bool,
     ) -> (Self, Stopping, Published) {
+        let (interrupt, interruptions) = mpsc::unbounded_channel();
         let (publish, published) = watch::channel(None);
         let (stopping, begun) = watch::channel(false);
         let coordinator = Self {
@@ -128,6 +160,9 @@ impl<T: Payload> ShutdownCoordinator<T> {
             poller,
             supervisor,
             deadlines,
+            drain_source,
+            interrupt,
+            interruptions: Some(interruptions),
             stopping,
             publish: Some(publish),
             source_error: None,
@@ -145,16 +180,22 @@ pub(crate) struct KeepSignals(pub(crate) SignalWatch);
 /// Polling ended by itself. From the coordinator's watch to itself.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-struct PollingStopped(PollingEnded);
+struct PollingStopped {
+    end: PollingEnded,
+    /// Whether it was the first half's.
+    feeds: bool,
+}
 
 impl<T: Payload> Actor for ShutdownCoordinator<T> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        for poller in self.feeder.iter().chain([&self.poller]) {
+        let feeder = self.feeder.iter().map(|feeder| (feeder, true));
+        for (poller, feeds) in feeder.chain([(&self.poller, false)]) {
             let (poller, me) = (poller.clone(), ctx.address());
             actix_rt::spawn(async move {
-                me.do_send(PollingStopped(poller.end().await));
+                let end = poller.end().await;
+                me.do_send(PollingStopped { end, feeds });
             });
         }
     }
@@ -171,18 +212,25 @@ impl<T: Payload> actix::Handler<KeepSignals> for ShutdownCoordinator<T> {
 impl<T: Payload> actix::Handler<PollingStopped> for ShutdownCoordinator<T> {
     type Result = ();
 
-    fn handle(&mut self, PollingStopped(end): PollingStopped, ctx: &mut Self::Context) {
-        let reason = match end {
+    fn handle(&mut self, stopped: PollingStopped, ctx: &mut Self::Context) {
+        let (reason, error) = match stopped.end {
             PollingEnded::Stopped => return,
-            PollingEnded::Source(error) => {
-                self.source_error = Some(error);
-                StopReason::SourceFailed
-            }
+            PollingEnded::Source(error) => (StopReason::SourceFailed, Some(error)),
             PollingEnded::DownstreamGone | PollingEnded::Panicked => {
                 tracing::error!("a part of the engine was lost, stopping");
-                StopReason::Lost
+                (StopReason::Lost, None)
             }
         };
+        let late = if self.publish.is_none() {
+            error
+        } else {
+            self.source_error = error.or(self.source_error.take());
+            None
+        };
+        if !stopped.feeds {
+            // A stop that waits for fetching to come to an end would wait in vain; one that does not has let go of this.
+            let _ = self.interrupt.send(Interruption::PollerEnded(late));
+        }
         ctx.notify(Shutdown {
             urgency: Urgency::Drain,
             reason,
@@ -194,7 +242,7 @@ impl<T: Payload> actix::Handler<Shutdown> for ShutdownCoordinator<T> {
     type Result = ();
 
     fn handle(&mut self, request: Shutdown, _: &mut Self::Context) {
-        if let Some(publish) = self.publish.take() {
+        if let (Some(publish), Some(interruptions)) = (self.publish.take(), self.interruptions.take()) {
             tracing::info!(reason = ?request.reason, deadline = ?self.deadlines.drain, "stopping");
             self.stopping.send_replace(true);
             let parts = Parts {
@@ -202,10 +250,11 @@ impl<T: Payload> actix::Handler<Shutdown> for ShutdownCoordinator<T> {
                 poller: self.poller.clone(),
                 supervisor: self.supervisor.clone(),
                 deadlines: self.deadlines,
+                drain_source: self.drain_source,
             };
             let (source_error, signals) = (self.source_error.take(), self.signals.take());
             actix_rt::spawn(async move {
-                let report = parts.stop(request.reason, source_error).await;
+                let report = parts.stop(request.reason, source_error, interruptions).await;
                 publish.send_replace(Some(Arc::new(report)));
                 // Signals are ours until the very end, then the host's again.
                 drop(signals);
@@ -213,6 +262,8 @@ impl<T: Payload> actix::Handler<Shutdown> for ShutdownCoordinator<T> {
         }
         if request.urgency == Urgency::Now {
             tracing::warn!("not waiting for running work any longer");
+            // A stop that has ended needs no hurry.
+            let _ = self.interrupt.send(Interruption::Hurry);
             self.supervisor.do_send(AbandonDrain);
         }
     }
@@ -224,36 +275,38 @@ struct Parts<T: Payload> {
     poller: PollerHandle,
     supervisor: Addr<Supervisor<T>>,
     deadlines: Deadlines,
+    drain_source: bool,
 }
 
 impl<T: Payload> Parts<T> {
     /// The sequence. Each step is bounded, and a step whose actor is gone is skipped.
-    async fn stop(self, reason: StopReason, source_error: Option<SourceError>) -> ShutdownReport {
+    async fn stop(
+        self,
+        reason: StopReason,
+        source_error: Option<SourceError>,
+        interruptions: mpsc::UnboundedReceiver<Interruption>,
+    ) -> ShutdownReport {
         let started = Instant::now();
         let mut lost_actor = reason == StopReason::Lost;
 
         let mut last_fetched = None;
-        for poller in self.feeder.iter().chain([&self.poller]) {
-            match poller.stop().await {
-                Ok(last) => last_fetched = last_fetched.or(last),
+        if let Some(feeder) = &self.feeder {
+            match feeder.stop().await {
+                Ok(last) => last_fetched = last,
                 Err(_gone) => lost_actor = true,
             }
         }
         // What the feeder handed over is kept already, so its other side can be told while the rest drains.
-        let fed = OptionFuture::from(self.feeder.as_ref().map(|feeder| self.commit(feeder)));
-        let (fed, drain) = join(
-            fed,
-            self.supervisor.send(Drain {
-                deadline: self.deadlines.drain,
-            }),
-        )
-        .await;
-        let drain = drain.ok().and_then(Result::ok).unwrap_or_else(|| {
-            lost_actor = true;
-            DrainReport::default()
-        });
+        let (fed, all_kept) = oneshot::channel();
+        let feeder = OptionFuture::from(self.feeder.as_ref().map(|feeder| async {
+            let committed = self.commit(feeder).await;
+            drop(fed);
+            committed.offset
+        }));
+        let (fed, finished) = join(feeder, self.finish(started, all_kept, interruptions)).await;
+        lost_actor |= finished.lost_actor;
         let own = self.commit(&self.poller).await;
-        let committed = match (fed, own) {
+        let committed = match (fed, own.offset) {
             (Some(Ok(fed)), Ok(_)) => Ok(fed),
             (None, own) => own,
             (Some(Err(error)), _) | (Some(_), Err(error)) => Err(error),
@@ -265,9 +318,11 @@ impl<T: Payload> Parts<T> {
 
         let report = ShutdownReport {
             reason,
-            source_error,
-            last_fetched,
-            drain,
+            source_error: source_error.or(finished.source_error),
+            last_fetched: last_fetched.or(finished.last_fetched),
+            drain: finished.drain,
+            emptied: finished.emptied,
+            left: own.left,
             committed,
             lost_actor,
             took: started.elapsed(),
@@ -277,6 +332,7 @@ impl<T: Payload> Parts<T> {
             retried = report.drain.retried,
             dead = report.drain.dead,
             abandoned = report.drain.abandoned.len(),
+            left = report.left,
             clean = report.is_clean(),
             took = ?report.took,
             "stopped"
@@ -284,8 +340,58 @@ impl<T: Payload> Parts<T> {
         report
     }
 
-    async fn commit(&self, poller: &PollerHandle) -> Result<Option<Offset>, SourceError> {
-        let gone = |_| Err(SourceError::fatal("the poller was lost before the commit"));
-        poller.commit(self.deadlines.commit).await.unwrap_or_else(gone)
+    /// The part of the sequence in which work ends: empties the source, if that is wanted, stops fetching, and drains.
+    async fn finish(
+        &self,
+        started: Instant,
+        all_kept: oneshot::Receiver<Infallible>,
+        interruptions: mpsc::UnboundedReceiver<Interruption>,
+    ) -> Finished {
+        let mut finished = Finished::default();
+        let mut since = None;
+        if self.drain_source && self.feeder.is_some() {
+            since = self
+                .supervisor
+                .send(TellWorkload)
+                .await
+                .ok()
+                .map(|load| load.totals);
+            let time = self.deadlines.for_beginning();
+            let emptied = emptying::empty(&self.poller, all_kept, time, interruptions).await;
+            finished.emptied = Some(matches!(emptied, Emptied::Exhausted));
+            if let Emptied::Failed(error) = emptied {
+                finished.source_error = error;
+            }
+        }
+        match self.poller.stop().await {
+            Ok(last) => finished.last_fetched = last,
+            Err(_gone) => finished.lost_actor = true,
+        }
+        let deadline = self.deadlines.drain.saturating_sub(started.elapsed());
+        let drain = self.supervisor.send(Drain { deadline, since }).await;
+        match drain {
+            Ok(Ok(drain)) => finished.drain = drain,
+            Ok(Err(_)) | Err(_) => finished.lost_actor = true,
+        }
+        finished
     }
+
+    /// A poller that is gone is an error of the commit.
+    async fn commit(&self, poller: &PollerHandle) -> Committed {
+        let committed = poller.commit(self.deadlines.commit).await;
+        committed.unwrap_or_else(|_gone| Committed {
+            offset: Err(SourceError::fatal("the poller was lost before the commit")),
+            left: None,
+        })
+    }
+}
+
+/// How work ended.
+#[derive(Default)]
+struct Finished {
+    emptied: Option<bool>,
+    source_error: Option<SourceError>,
+    last_fetched: Option<Seq>,
+    drain: DrainReport,
+    lost_actor: bool,
 }

@@ -55,6 +55,29 @@ pub trait Source: 'static {
     /// A transient error is repeated until the commit deadline. After any error the deliveries in question come again
     /// at the next start: nothing is lost.
     fn commit(&self) -> impl Future<Output = Result<Option<Offset>, SourceError>>;
+
+    /// Waits until nothing that the source keeps can be given out within this time, counted from the call: what is left
+    /// waits for longer, or nothing is left. What was given out and has not ended counts as if it could, where its end makes
+    /// something ready, or it may itself be given out again in time. Fetching goes on meanwhile. Dropping the future loses
+    /// nothing.
+    ///
+    /// Only [`Engine::drain_source`](crate::Engine::drain_source) asks. Returns at once by default, which fits a source that
+    /// keeps nothing by itself.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the waiting; what is left is then left.
+    fn exhausted(&self, within: Duration) -> impl Future<Output = Result<(), SourceError>> {
+        let _ = within;
+        std::future::ready(Ok(()))
+    }
+
+    /// Returns how many deliveries the source keeps that have not ended, those that are given out included; `None` when it
+    /// cannot tell, which is the default. It goes into the log and into
+    /// [`ShutdownReport::left`](crate::ShutdownReport::left).
+    fn kept(&self) -> impl Future<Output = Option<u64>> {
+        std::future::ready(None)
+    }
 }
 
 /// How deliveries ended since the last report.

@@ -57,6 +57,8 @@ pub struct Closing;
 #[derive(Debug)]
 pub(crate) struct Drain {
     pub(crate) deadline: Duration,
+    /// What had been done when the stop began, if that was earlier; the report counts from there.
+    pub(crate) since: Option<Totals>,
 }
 
 impl Message for Drain {
@@ -424,7 +426,7 @@ impl<T: Payload> actix::Handler<Drain> for Supervisor<T> {
         match &mut self.stage {
             Stage::Working => {
                 self.stage = Stage::Draining {
-                    before: self.backlog.totals(),
+                    before: drain.since.unwrap_or_else(|| self.backlog.totals()),
                     replies: vec![reply],
                 };
                 ctx.run_later(drain.deadline, |supervisor, _| supervisor.abandon());

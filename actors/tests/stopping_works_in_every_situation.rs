@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod support;
+#[path = "stopping/emptying.rs"]
+mod a_source_that_is_to_be_emptied;
 
 use std::{sync::OnceLock, time::Duration};
 

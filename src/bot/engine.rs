@@ -31,6 +31,8 @@ pub(super) struct EngineSettings {
     pub(super) backoff: Backoff,
     #[cfg(feature = "journal")]
     pub(super) delivery: Delivery,
+    #[cfg(feature = "journal")]
+    pub(super) drain_journal: bool,
 }
 
 impl EngineSettings {
@@ -76,6 +78,11 @@ impl EngineSettings {
             .retry(retry)
             .retry_place(RetryPlace::Source)
             .fed_by(feeder, intake.recipient(), self.backoff.clone());
+        let engine = if self.drain_journal {
+            engine.drain_source()
+        } else {
+            engine
+        };
         self.apply(engine).start().await
     }
 

@@ -138,6 +138,8 @@ impl Bot {
             retry,
             handler_timeout,
             drain_deadline,
+            #[cfg(feature = "journal")]
+            drain_journal,
             publish_commands,
         } = self;
         let config = api?;
@@ -174,6 +176,8 @@ impl Bot {
                 backoff: poll_backoff,
                 #[cfg(feature = "journal")]
                 delivery,
+                #[cfg(feature = "journal")]
+                drain_journal,
             },
             publishing: Publishing {
                 wanted: publish_commands,

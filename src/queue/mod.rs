@@ -73,6 +73,20 @@ pub(crate) trait Queue: Clone + Unpin + 'static {
     ///
     /// As [`push`](Self::push).
     fn flush(&self) -> impl Future<Output = Result<(), QueueError>>;
+
+    /// Waits until nothing is on lease and nothing can be leased within this time, unless more is pushed.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    fn exhausted(&self, within: Duration) -> impl Future<Output = Result<(), QueueError>>;
+
+    /// Returns how many updates are unfinished: those that a later start will handle, if nobody does before.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    fn unfinished(&self) -> impl Future<Output = Result<u64, QueueError>>;
 }
 
 /// What became of pushed updates.

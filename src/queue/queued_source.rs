@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use actogram_actors::{Credit, Delivery, Ending, Offset, Progress, Seq, Settled, Source, SourceError};
@@ -110,5 +111,13 @@ impl<Q: Queue> Source for QueuedSource<Q> {
     async fn commit(&self) -> Result<Option<Offset>, SourceError> {
         self.queue.flush().await.map_err(SourceError::fatal)?;
         Ok(None)
+    }
+
+    async fn exhausted(&self, within: Duration) -> Result<(), SourceError> {
+        self.queue.exhausted(within).await.map_err(SourceError::fatal)
+    }
+
+    async fn kept(&self) -> Option<u64> {
+        self.queue.unfinished().await.ok()
     }
 }

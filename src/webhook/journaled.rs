@@ -35,6 +35,10 @@ const GRANT_PATIENCE: Duration = Duration::from_secs(2);
 /// Time a request waits for the commit. Only a full disk takes longer; the server gives up after 60 s.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(15);
 
+/// Time that a stop gives to pushes that are under way. Only a full disk takes longer, and who waits for that is not
+/// acknowledged.
+const PUSH_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What the requests and the source share.
 #[derive(Debug)]
 struct Grants {
@@ -45,6 +49,9 @@ struct Grants {
     /// When no more than this many are outstanding, it is time for more.
     low: AtomicUsize,
     wanted: Notify,
+    /// How many are in use. One that is closed off after it was counted is not used.
+    in_use: AtomicUsize,
+    unused: Notify,
 }
 
 impl Grants {
@@ -61,8 +68,21 @@ impl Grants {
 /// A grant in use. When it is dropped, its update is counted by the journal.
 struct Used(Arc<Grants>);
 
+impl Used {
+    /// Counts a grant that was taken. Returns `None` when none is to be used any more: who closes looks at the count
+    /// afterwards, so that no push escapes both.
+    fn begin(grants: &Arc<Grants>) -> Option<Self> {
+        grants.in_use.fetch_add(1, Ordering::SeqCst);
+        let used = Self(Arc::clone(grants));
+        grants.open.load(Ordering::SeqCst).then_some(used)
+    }
+}
+
 impl Drop for Used {
     fn drop(&mut self) {
+        if self.0.in_use.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.unused.notify_one();
+        }
         let left = self.0.outstanding.fetch_sub(1, Ordering::SeqCst) - 1;
         if left <= self.0.low.load(Ordering::SeqCst) {
             self.0.wanted.notify_one();
@@ -94,6 +114,8 @@ impl<Q: Queue> JournalIntake<Q> {
             outstanding: AtomicUsize::new(0),
             low: AtomicUsize::new(0),
             wanted: Notify::new(),
+            in_use: AtomicUsize::new(0),
+            unused: Notify::new(),
         };
         Self {
             queue,
@@ -120,7 +142,7 @@ impl<Q: Queue> JournalIntake<Q> {
             Ok(Err(_never_closed)) => return Err(Refusal::Closed),
             Err(_elapsed) => return Err(Refusal::Full),
         }
-        let used = Used(Arc::clone(&self.grants));
+        let used = Used::begin(&self.grants).ok_or(Refusal::Closed)?;
         let Self {
             queue,
             grants,
@@ -174,7 +196,13 @@ impl<Q: Queue> Source for GrantingSource<Q> {
     }
 
     async fn commit(&self) -> Result<Option<Offset>, SourceError> {
-        // What was taken in is durable, or is not acknowledged.
+        // What was taken in is durable, or is not acknowledged. Who empties the journal has to know when all of it is there.
+        let all_ended = async {
+            while self.grants.in_use.load(Ordering::SeqCst) > 0 {
+                self.grants.unused.notified().await;
+            }
+        };
+        let _ = timeout(PUSH_PATIENCE, all_ended).await;
         Ok(None)
     }
 }

@@ -332,6 +332,20 @@ where
     F: Fn(Delivery<u64>) -> R + Clone + Send + 'static,
     R: Future<Output = Outcome> + 'static,
 {
+    engine_of(feed.source(), graveyard, consume)
+}
+
+/// As [`engine_with_graveyard`], with a source of the test's own.
+pub(crate) fn engine_of<S, F, R>(
+    source: S,
+    graveyard: &Graveyard,
+    consume: F,
+) -> Engine<S, Script, impl Fn() -> Script + Clone + Send + 'static + use<S, F, R>>
+where
+    S: Source<Payload = u64>,
+    F: Fn(Delivery<u64>) -> R + Clone + Send + 'static,
+    R: Future<Output = Outcome> + 'static,
+{
     let buried = Arc::clone(&graveyard.0);
     let factory = move || {
         let consume = Rc::new(consume.clone());
@@ -343,7 +357,7 @@ where
             buried: Arc::clone(&buried),
         }
     };
-    Engine::new(feed.source(), factory).placement(Placement::Current)
+    Engine::new(source, factory).placement(Placement::Current)
 }
 
 /// What happened, in order, from wherever.
@@ -368,13 +382,17 @@ impl<E: Clone> Log<E> {
     }
 }
 
-/// A gate that work waits at until the test opens it; it stays open.
+/// A gate that work waits at until it is open; then it stays open.
 #[derive(Clone)]
 pub(crate) struct Gate(tokio::sync::watch::Sender<bool>);
 
 impl Gate {
     pub(crate) fn closed() -> Self {
         Self(tokio::sync::watch::Sender::new(false))
+    }
+
+    pub(crate) fn opened() -> Self {
+        Self(tokio::sync::watch::Sender::new(true))
     }
 
     pub(crate) fn open(&self) {

@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use actogram_actors::Lane;
@@ -203,6 +204,15 @@ impl Queue for Journal {
 
     async fn flush(&self) -> Result<(), QueueError> {
         self.ask(Order::Flush).await
+    }
+
+    async fn exhausted(&self, within: Duration) -> Result<(), QueueError> {
+        let by = Instant::now().checked_add(within);
+        self.ask(|reply| Order::AwaitExhausted { by, reply }).await
+    }
+
+    async fn unfinished(&self) -> Result<u64, QueueError> {
+        self.count_unfinished().await
     }
 }
 

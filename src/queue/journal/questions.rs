@@ -37,6 +37,7 @@ pub(super) enum Question {
         reply: Reply<bool>,
     },
     Counts(Reply<Counts>),
+    Unfinished(Reply<u64>),
     Longest {
         limit: usize,
         reply: Reply<Vec<LaneLoad>>,
@@ -53,6 +54,7 @@ impl Question {
             Self::RetryDead { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::DropDead { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::Counts(reply) => drop(reply.send(Err(error.clone()))),
+            Self::Unfinished(reply) => drop(reply.send(Err(error.clone()))),
             Self::Longest { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::Broadcast(question) => question.refuse(error),
         }
@@ -111,6 +113,11 @@ impl Journal {
     /// Returns the numbers.
     pub(crate) async fn counts(&self) -> Result<Counts, QueueError> {
         self.inquire(Question::Counts).await
+    }
+
+    /// Returns how many updates of the bot a later start would handle.
+    pub(super) async fn count_unfinished(&self) -> Result<u64, QueueError> {
+        self.inquire(Question::Unfinished).await
     }
 
     /// Returns the lanes with the most unfinished updates, longest first. Looks at every lane.

@@ -186,6 +186,14 @@ impl Shelf {
         self.lanes.next_wake()
     }
 
+    /// Returns whether nothing is on lease and nothing can be leased by then (`None` is never).
+    pub(super) fn is_exhausted(&self, by: Option<Instant>) -> bool {
+        let wakes_in_time = |at| by.is_none_or(|by| at <= by);
+        self.on_lease.is_empty()
+            && self.lanes.peek().is_none()
+            && !self.next_wake().is_some_and(wakes_in_time)
+    }
+
     /// Returns how many updates are unfinished.
     pub(super) fn len(&self) -> usize {
         self.lanes.len()

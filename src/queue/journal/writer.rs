@@ -90,6 +90,11 @@ pub(super) enum Order {
         reply: Reply<()>,
     },
     Room(Reply<usize>),
+    /// Wait until nothing is on lease and nothing can be leased by then (`None` is never).
+    AwaitExhausted {
+        by: Option<Instant>,
+        reply: Reply<()>,
+    },
     Flush(Reply<()>),
     Mark(ToMark),
     Ask(Question),
@@ -121,6 +126,7 @@ pub(super) struct Writer {
     returned: Vec<Ticket>,
     flushes: Vec<Reply<()>>,
     rooms: Vec<Reply<usize>>,
+    exhausted: Vec<(Option<Instant>, Reply<()>)>,
     questions: Vec<Question>,
     /// Of chats of broadcasts.
     marks: Vec<ToMark>,
@@ -168,6 +174,7 @@ impl Writer {
             returned: Vec::new(),
             flushes: Vec::new(),
             rooms: Vec::new(),
+            exhausted: Vec::new(),
             questions: Vec::new(),
             marks: Vec::new(),
             lease: None,
@@ -235,6 +242,7 @@ impl Writer {
             Order::Return(tickets) => self.returned.extend(tickets),
             Order::Acknowledge { ticket, reply } => self.acknowledgements.push((ticket, reply)),
             Order::Room(reply) => self.rooms.push(reply),
+            Order::AwaitExhausted { by, reply } => self.exhausted.push((by, reply)),
             Order::Flush(reply) => self.flushes.push(reply),
             Order::Mark(mark) => self.marks.push(mark),
             Order::Ask(question) => self.questions.push(question),
@@ -267,6 +275,7 @@ impl Writer {
         self.answer_questions()?;
         self.answer_rooms();
         self.give_out(now)?;
+        self.answer_exhausted();
         self.maintain(now)
     }
 

@@ -90,6 +90,14 @@ impl Queue for Scripted {
     async fn flush(&self) -> Result<(), QueueError> {
         Ok(())
     }
+
+    async fn exhausted(&self, _: Duration) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn unfinished(&self) -> Result<u64, QueueError> {
+        Ok(0)
+    }
 }
 
 const KEPT: Result<Pushed, QueueError> = Ok(Pushed {

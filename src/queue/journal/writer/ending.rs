@@ -68,6 +68,7 @@ impl Writer {
             acknowledgements,
             flushes,
             rooms,
+            exhausted,
             questions,
             marks,
             lease,
@@ -79,6 +80,9 @@ impl Writer {
             let _ = push.reply.send(Err(error.clone()));
         }
         for reply in flushes {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (_, reply) in exhausted {
             let _ = reply.send(Err(error.clone()));
         }
         for reply in rooms {
@@ -103,6 +107,7 @@ impl Writer {
                 Order::Acknowledge { reply, .. } => drop(reply.send(Err(error.clone()))),
                 Order::Lease { reply, .. } => drop(reply.send(Err(error.clone()))),
                 Order::Room(reply) => drop(reply.send(Err(error.clone()))),
+                Order::AwaitExhausted { reply, .. } => drop(reply.send(Err(error.clone()))),
                 Order::Flush(reply) => drop(reply.send(Err(error.clone()))),
                 Order::Mark(mark) => drop(mark.reply.send(Err(error.clone()))),
                 Order::Ask(question) => question.refuse(&error),

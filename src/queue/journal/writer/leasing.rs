@@ -56,6 +56,18 @@ impl Writer {
         Ok(())
     }
 
+    /// Answers those who wait until nothing more can be leased in time. What waits to be written may change that.
+    pub(super) fn answer_exhausted(&mut self) {
+        if !self.pushes.is_empty() || !self.settlements.is_empty() || !self.returned.is_empty() {
+            return;
+        }
+        let shelf = &self.shelf;
+        for (_, reply) in self.exhausted.extract_if(.., |(by, _)| shelf.is_exhausted(*by)) {
+            // Who asked may have stopped waiting.
+            let _ = reply.send(Ok(()));
+        }
+    }
+
     /// Reads the updates that are not in memory. A damaged row is set aside and reported; it holds up nobody.
     fn read_back(&mut self, leases: Vec<Lease>) -> Result<Vec<Leased>, JournalError> {
         let missing: Vec<RowId> = leases
