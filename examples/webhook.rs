@@ -2,7 +2,8 @@
 //! `TLS_KEY` it serves HTTPS itself.
 //!
 //! `TELEGRAM_BOT_TOKEN=… TELEGRAM_WEBHOOK_SECRET=… TELEGRAM_WEBHOOK_URL=https://bot.example.org/telegram
-//! cargo run --features webhook --example webhook`. `ADDRESS` is where it listens, by default on 127.0.0.1:8080.
+//! cargo run --features webhook --example webhook`. `ADDRESS` is where it listens, by default on 127.0.0.1:8080. With
+//! `DRAIN_JOURNAL=1` a stop also handles what waits in the journal, for a process that is replaced by another one.
 
 use std::env;
 
@@ -15,10 +16,11 @@ async fn main() -> Result<BotReport, Error> {
         webhook = webhook.tls(certificate, key);
     }
     let address = env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
-    Bot::from_env()
-        .handlers(|| echo)
-        .run_webhook(webhook, address)
-        .await
+    let mut bot = Bot::from_env().handlers(|| echo);
+    if env::var_os("DRAIN_JOURNAL").is_some() {
+        bot = bot.drain_journal();
+    }
+    bot.run_webhook(webhook, address).await
 }
 
 async fn echo(ctx: Context) -> HandlerResult {

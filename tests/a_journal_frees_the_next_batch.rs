@@ -5,9 +5,9 @@
 
 mod support;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use actogram::{Bot, Context, HandlerError, HandlerResult, RetryPolicy};
+use actogram::{Bot, BotHandle, BotReport, Context, HandlerError, HandlerResult, RetryPolicy};
 use support::{Gate, Log, Stage, on_actix, sharing, until_snapshot};
 use tempfile::TempDir;
 
@@ -96,6 +96,7 @@ fn a_stop_finishes_what_runs_and_leaves_the_rest_for_the_next_start() {
         assert_eq!(stage.bot.pending(), [] as [i64; 0], "everything is confirmed");
         let done = handled.len();
         assert!((1..=3).contains(&done));
+        assert_eq!(report.left, Some(3 - done as u64), "{report}");
         let second = noting(&stage, &path, &handled, &gate).start().await.unwrap();
         support::until("the rest is handled", || handled.len() == 3).await;
         assert!(second.shutdown().await.unwrap().is_clean());
@@ -169,5 +170,107 @@ fn an_update_that_the_server_offers_again_is_not_handled_twice() {
 
         let texts: Vec<_> = handled.all().into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["hello", "again"]);
+    });
+}
+
+/// Starts a bot whose stop empties the journal, with five updates of each of three chats in it, of which none can end.
+async fn with_a_backlog(
+    stage: &Stage,
+    path: &PathBuf,
+    handled: &Log<(i64, String)>,
+    gate: &Gate,
+    deadline: Duration,
+) -> BotHandle {
+    for name in ["Ann", "Bob", "Eve"] {
+        stage.bot.user(name).say_all((0..5).map(|n| format!("stuck {n}")));
+    }
+    let bot = noting(stage, path, handled, gate)
+        .drain_journal()
+        .drain_deadline(deadline);
+    let bot = bot.start().await.unwrap();
+    until_snapshot(&bot, "one of each chat runs", |snapshot| {
+        snapshot.engine.running == 3
+    })
+    .await;
+    stage
+        .until("all are journaled", |view| view.pending_count() == 0)
+        .await;
+    bot
+}
+
+#[test]
+fn a_stop_that_drains_the_journal_leaves_nothing_in_it() {
+    on_actix(async {
+        let (_folder, path) = journal();
+        let (stage, handled, gate) = (Stage::lenient(), Log::new(), Gate::closed());
+        let bot = with_a_backlog(&stage, &path, &handled, &gate, Duration::from_secs(60)).await;
+
+        let stopped = bot.shutdown();
+        gate.open();
+        let report = stopped.await.unwrap();
+
+        assert!(report.is_clean(), "{report}");
+        assert_eq!((report.completed, report.left), (15, Some(0)), "{report}");
+        for chat in handled.all().into_iter().map(|(chat, _)| chat) {
+            let of_chat = handled.all().into_iter().filter(|(other, _)| *other == chat);
+            let texts: Vec<_> = of_chat.map(|(_, text)| text).collect();
+            assert_eq!(texts, ["stuck 0", "stuck 1", "stuck 2", "stuck 3", "stuck 4"]);
+        }
+        let next = noting(&stage, &path, &handled, &gate).start().await.unwrap();
+        assert_eq!(next.journal_stats().await.unwrap().unfinished, 0);
+        next.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn what_does_not_fit_into_the_deadline_is_left_told_and_handled_by_the_next_start() {
+    on_actix(async {
+        let (_folder, path) = journal();
+        let (stage, handled, gate) = (Stage::lenient(), Log::new(), Gate::closed());
+        let bot = with_a_backlog(&stage, &path, &handled, &gate, Duration::from_millis(100)).await;
+
+        let report = bot.shutdown().await.unwrap();
+
+        assert_eq!((report.abandoned.len(), report.left), (3, Some(15)), "{report}");
+        assert!(!report.is_clean());
+        assert_eq!(
+            format!("{:?}", report.exit_code()),
+            format!("{:?}", ExitCode::from(BotReport::EXIT_UNFINISHED))
+        );
+        let told = "15 left in the journal for the next start";
+        assert!(report.to_string().contains(told), "{report}");
+        gate.open();
+        let next = noting(&stage, &path, &handled, &gate).start().await.unwrap();
+        support::until("the rest is handled", || handled.len() == 15).await;
+        assert_eq!(next.shutdown().await.unwrap().left, Some(0));
+    });
+}
+
+/// Nothing failed and nothing was cut off, but it is not what was asked for.
+#[test]
+fn a_repetition_that_is_due_after_the_deadline_makes_a_stop_that_drains_unclean() {
+    on_actix(async {
+        let (_folder, path) = journal();
+        let (stage, attempts) = (Stage::lenient(), Log::new());
+        stage.bot.user("Ann").say("hello");
+        let failing = stage
+            .actogram()
+            .journal(&path)
+            .retry(RetryPolicy::new([Duration::from_secs(600)]))
+            .handlers(sharing(
+                attempts.clone(),
+                |attempts: Log<u32>, ctx: Context| async move {
+                    attempts.add(ctx.attempt());
+                    HandlerResult::Err(HandlerError::retry("not yet"))
+                },
+            ));
+        let bot = failing.drain_journal().start().await.unwrap();
+        support::until("it has failed", || attempts.len() == 1).await;
+
+        let report = bot.shutdown().await.unwrap();
+
+        assert!(report.abandoned.is_empty(), "{report}");
+        assert_eq!((report.left, report.is_clean()), (Some(1), false), "{report}");
+        assert!(report.took < Bot::DEFAULT_DRAIN_DEADLINE / 2, "{report}");
     });
 }

@@ -113,6 +113,7 @@ fn a_bot_is_ready_from_its_first_poll_to_its_stop() {
             .await;
         let stopping = scene.bot.shutdown();
         scene.until_reasons(&["stopping"]).await;
+        assert_eq!(scene.watched.get("/readyz").await.json()["left"], 1);
         assert_eq!(
             scene.watched.get("/healthz").await.json(),
             json!({ "healthy": true, "stage": "stopping" })
@@ -120,7 +121,8 @@ fn a_bot_is_ready_from_its_first_poll_to_its_stop() {
         scene.gate.open();
         assert!(stopping.await.unwrap().is_clean());
 
-        assert_eq!(reasons(&scene.watched.get("/readyz").await.json()), ["stopped"]);
+        let ready = scene.watched.get("/readyz").await.json();
+        assert_eq!((reasons(&ready), &ready["left"]), (vec!["stopped"], &Value::Null));
         let health = scene.watched.get("/healthz").await;
         assert_eq!(
             (health.status, health.json()["stage"].as_str()),

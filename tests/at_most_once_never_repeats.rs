@@ -37,6 +37,7 @@ fn what_was_running_at_the_end_is_not_repeated_and_what_waited_runs() {
 
         let report = first.shutdown_now().await.unwrap();
         assert_eq!(report.abandoned.len(), 1);
+        assert_eq!(report.left, Some(1), "what has begun is never repeated: {report}");
         let second = bot().start().await.unwrap();
         support::until("the second one ran", || begun.len() == 2).await;
         second.shutdown().await.unwrap();

@@ -1,5 +1,6 @@
 //! The server itself posts, with its own order and its own repetitions, to programs that are killed with SIGKILL or replaced
-//! by others behind one address: everything is answered, each chat in order, and a replacement repeats nothing.
+//! by others behind one address: everything is answered, each chat in order, and a replacement repeats nothing. One that
+//! drains its journal leaves nothing in it.
 //!
 //! `ACTOGRAM_KILLS` sets how often the program is killed (default 10); its seed is printed, and `ACTOGRAM_SEED` repeats it.
 
@@ -12,12 +13,15 @@ use std::{
     io,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::Path,
+    process::Command,
     sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
+use actogram_simulator::Fault;
 use oracle::{History, Keeping, all_answered};
+use rusqlite::{Connection, OpenFlags};
 use rustix::process::Signal;
 use support::{Program, Stage};
 
@@ -32,19 +36,58 @@ fn free_address() -> SocketAddr {
 
 /// Starts the echo program at `address`. It tells the server to post to `url`, if that is given.
 fn start(stage: &Stage, address: SocketAddr, url: Option<SocketAddr>, journal: &Path) -> Program {
+    stage.run_example_with("webhook", |command| configure(command, address, url, journal))
+}
+
+/// As [`start`]; when it is told to stop, it empties its journal.
+fn start_draining(stage: &Stage, address: SocketAddr, url: SocketAddr, journal: &Path) -> Program {
     stage.run_example_with("webhook", |command| {
-        command
-            .env("TELEGRAM_WEBHOOK_SECRET", SECRET)
-            .env("ADDRESS", address.to_string())
-            .env("ACTOGRAM_JOURNAL", journal);
-        if let Some(url) = url {
-            command.env("TELEGRAM_WEBHOOK_URL", format!("http://{url}/telegram"));
-        }
+        configure(command, address, Some(url), journal);
+        command.env("DRAIN_JOURNAL", "1");
     })
+}
+
+fn configure(command: &mut Command, address: SocketAddr, url: Option<SocketAddr>, journal: &Path) {
+    command
+        .env("TELEGRAM_WEBHOOK_SECRET", SECRET)
+        .env("ADDRESS", address.to_string())
+        .env("ACTOGRAM_JOURNAL", journal);
+    if let Some(url) = url {
+        command.env("TELEGRAM_WEBHOOK_URL", format!("http://{url}/telegram"));
+    }
+}
+
+fn until_served(address: SocketAddr) {
+    while TcpStream::connect(address).is_err() {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Returns how many updates are unfinished in a journal, whoever owns it.
+fn unfinished(journal: &Path) -> usize {
+    let file = Connection::open_with_flags(journal, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    file.busy_timeout(Duration::from_secs(10)).unwrap();
+    let count: isize = file
+        .query_row("SELECT count(*) FROM updates", [], |row| row.get(0))
+        .unwrap();
+    count.unsigned_abs()
+}
+
+/// How long a held answer takes by the clock of the server, unless that is moved on.
+const HOLD: Duration = Duration::from_secs(600);
+
+/// Holds the next answer of each chat, so that what comes behind it waits in the journal.
+fn hold(stage: &Stage) {
+    let held = Fault::DelayProcessing(HOLD);
+    stage.bot.fault(held.on("sendMessage").times(CHATS));
 }
 
 fn stop(program: Program) {
     program.signal(Signal::TERM);
+    await_end(program);
+}
+
+fn await_end(program: Program) {
     let (status, printed) = program.wait();
     assert!(status.success(), "{status}: {printed}");
 }
@@ -57,6 +100,19 @@ fn talk(stage: &Stage, users: &[actogram_simulator::User], rounds: std::ops::Ran
         }
     }
     stage.until_blocking("it is posted", |view| view.posts().len() > 10);
+}
+
+/// Checks what holds also when two programs with two journals share the updates of a chat.
+fn nothing_is_lost_or_repeated(stage: &Stage) {
+    let history = History::of_echo(&stage.bot, Keeping::Journal, 0, 0);
+    assert_eq!(history.copies(), 0, "nothing was answered twice");
+    let lost: Vec<_> = history
+        .broken_laws()
+        .into_iter()
+        // Two programs have two journals: what the old one still handles may come after what the new one got later.
+        .filter(|law| !law.starts_with("out of order") && !law.starts_with("repeated without a kill"))
+        .collect();
+    assert_eq!(lost, [] as [String; 0]);
 }
 
 #[test]
@@ -106,9 +162,7 @@ fn one_program_takes_over_from_another_behind_one_address_and_nothing_is_lost_or
     for round in 0..3 {
         let address = free_address();
         let new = start(&stage, address, Some(balancer.address), &journal(round));
-        while TcpStream::connect(address).is_err() {
-            thread::sleep(Duration::from_millis(5));
-        }
+        until_served(address);
         balancer.lead_to(address);
         talk(&stage, &users, round * 10..round * 10 + 5);
         if let Some(old) = old.replace(new) {
@@ -125,15 +179,68 @@ fn one_program_takes_over_from_another_behind_one_address_and_nothing_is_lost_or
     stage.until_blocking("everything is answered", all_answered);
     rest.into_iter().chain(old).for_each(stop);
 
-    let history = History::of_echo(&stage.bot, Keeping::Journal, 0, 0);
-    assert_eq!(history.copies(), 0, "nothing was answered twice");
-    let lost: Vec<_> = history
-        .broken_laws()
-        .into_iter()
-        // Two programs have two journals: what the old one still handles may come after what the new one got later.
-        .filter(|law| !law.starts_with("out of order") && !law.starts_with("repeated without a kill"))
-        .collect();
-    assert_eq!(lost, [] as [String; 0]);
+    nothing_is_lost_or_repeated(&stage);
+}
+
+#[test]
+fn a_program_that_drains_its_journal_leaves_nothing_in_it_when_another_one_takes_over() {
+    let (stage, folder) = (Stage::posting(), tempfile::tempdir().unwrap());
+    let balancer = Balancer::start();
+    let users: Vec<_> = (0..CHATS).map(|n| stage.bot.user(&format!("user {n}"))).collect();
+    let [old_journal, new_journal] = ["old.db", "new.db"].map(|name| folder.path().join(name));
+    let [old_address, new_address] = [free_address(), free_address()];
+    hold(&stage);
+    let old = start_draining(&stage, old_address, balancer.address, &old_journal);
+    balancer.lead_to(old_address);
+    talk(&stage, &users, 0..10);
+    stage.until_blocking("all is acknowledged", |view| view.pending_count() == 0);
+    assert_eq!(unfinished(&old_journal), 10 * CHATS);
+
+    let new = start(&stage, new_address, Some(balancer.address), &new_journal);
+    until_served(new_address);
+    balancer.lead_to(new_address);
+    old.signal(Signal::TERM);
+    stage.simulator.advance_clock(HOLD);
+    // The server still has connections to the old one, where it answers 503 from now on.
+    talk(&stage, &users, 10..20);
+    await_end(old);
+    assert_eq!(unfinished(&old_journal), 0);
+    stage.until_blocking("everything is answered", all_answered);
+    stage.until_blocking("everything is confirmed", |view| view.pending_count() == 0);
+    stop(new);
+
+    nothing_is_lost_or_repeated(&stage);
+}
+
+#[test]
+fn a_program_that_is_killed_while_it_drains_its_journal_loses_nothing() {
+    let (stage, folder) = (Stage::posting(), tempfile::tempdir().unwrap());
+    let (address, journal) = (free_address(), folder.path().join("bot.db"));
+    let users: Vec<_> = (0..CHATS).map(|n| stage.bot.user(&format!("user {n}"))).collect();
+    hold(&stage);
+    let slow = Fault::DelayProcessing(Duration::from_millis(2_500));
+    stage.bot.fault(slow.on("sendMessage").forever());
+    let first = start_draining(&stage, address, address, &journal);
+    talk(&stage, &users, 0..20);
+    stage.until_blocking("all is acknowledged", |view| view.pending_count() == 0);
+    assert_eq!(unfinished(&journal), 20 * CHATS);
+
+    first.signal(Signal::TERM);
+    stage.simulator.advance_clock(HOLD);
+    // More than were running.
+    stage.until_blocking("it is draining", |view| view.sent().len() > 3 * CHATS);
+    first.kill();
+    assert!(
+        unfinished(&journal) > 0,
+        "the run is void: it was killed too late"
+    );
+    let second = start(&stage, address, Some(address), &journal);
+    stage.until_blocking("everything is answered", all_answered);
+    stage.until_blocking("everything is confirmed", |view| view.pending_count() == 0);
+    stop(second);
+
+    let history = History::of_echo(&stage.bot, Keeping::Journal, 1, 1);
+    assert_eq!(history.broken_laws(), [] as [String; 0]);
 }
 
 /// One address in front of programs that come and go.

@@ -178,7 +178,7 @@ impl<S: Source> PollingTask<S> {
                         let left = counted.await.ok().flatten();
                         // A coordinator that is gone needs no answer.
                         let _ = reply.send(Committed { offset, left });
-                        return;
+                        return self.remember().await;
                     }
                     Some(order) => self.obey(order),
                 },
@@ -195,6 +195,22 @@ impl<S: Source> PollingTask<S> {
                 }
                 Some(()) = resume => self.resume_at = None,
                 Some(()) = self.questions.next() => {}
+            }
+        }
+    }
+
+    /// Tells how polling went, after its end. Every other order finds nobody.
+    async fn remember(self) {
+        let Self {
+            mut orders,
+            state,
+            source,
+            ..
+        } = self;
+        drop(source);
+        while let Some(order) = orders.recv().await {
+            if let Command::Tell(reply) = order {
+                let _ = reply.send(state.clone());
             }
         }
     }

@@ -87,7 +87,10 @@ pub(super) async fn healthz(settings: Data<Settings>) -> HttpResponse {
 pub(super) async fn readyz(settings: Data<Settings>) -> HttpResponse {
     let vitals = settings.bot.lookout().look(&settings.bot).await;
     let reasons = not_ready(&vitals, settings.max_silence);
-    let answer = json!({ "ready": reasons.is_empty(), "reasons": reasons });
+    let mut answer = json!({ "ready": reasons.is_empty(), "reasons": reasons });
+    if let Some(left) = left_while_stopping(&vitals) {
+        answer["left"] = left.into();
+    }
     if reasons.is_empty() {
         HttpResponse::Ok().json(answer)
     } else {
@@ -119,6 +122,19 @@ pub(super) fn not_ready(vitals: &Vitals, max_silence: Duration) -> Vec<Reason> {
         None => Some(SILENT),
     };
     intake.into_iter().chain(broken(&vitals.journal)).collect()
+}
+
+/// Returns how many updates are unfinished in the journal of a bot that stops.
+#[cfg_attr(
+    not(feature = "journal"),
+    expect(unused_variables, reason = "only a journal keeps them")
+)]
+fn left_while_stopping(vitals: &Vitals) -> Option<u64> {
+    #[cfg(feature = "journal")]
+    if matches!(vitals.stage, Stage::Stopping) {
+        return vitals.journal_stats().map(|stats| stats.unfinished);
+    }
+    None
 }
 
 /// Returns why no updates come in. A bot that does not ask, because it has enough to do, is ready.

@@ -35,6 +35,7 @@ pub(crate) async fn exercise<B: Bench>(fresh: impl AsyncFn() -> B) {
     a_dead_update_never_comes_back(&fresh().await).await;
     a_chat_with_another_id_is_one_lane_behind_what_is_on_lease(&fresh().await).await;
     a_chat_with_another_id_stays_one_lane_after_a_kill(&fresh().await).await;
+    it_is_exhausted_when_the_last_lease_has_ended_and_no_retry_is_due_in_time(&fresh().await).await;
 }
 
 fn update(id: i64, chat: i64) -> (Lane, Update) {
@@ -304,5 +305,38 @@ async fn a_chat_with_another_id_stays_one_lane_after_a_kill<B: Bench>(bench: &B)
         .unwrap();
 
     assert_eq!(one_by_one(&queue).await, [1, 2, 3, 4, 5, 6, 7]);
+    bench.close(queue).await;
+}
+
+async fn it_is_exhausted_when_the_last_lease_has_ended_and_no_retry_is_due_in_time<B: Bench>(bench: &B) {
+    let queue = bench.open().await;
+    let within = Duration::from_secs(60);
+    queue.exhausted(within).await.unwrap();
+    queue
+        .push(vec![update(1, 10), update(2, 10), update(3, 20)])
+        .await
+        .unwrap();
+    let mut exhausted = Box::pin(queue.exhausted(within));
+    let retry = |seconds| Verdict::Retry {
+        delay: Duration::from_secs(seconds),
+        counts: true,
+        error: "not yet".to_owned(),
+    };
+
+    let first = lease(&queue, 10).await;
+    settle(&queue, first[0].ticket, Verdict::Finished);
+    settle(&queue, first[1].ticket, retry(600));
+    assert_eq!(queue.unfinished().await.unwrap(), 2);
+    let second = lease(&queue, 10).await;
+    assert_eq!(ids(&second), [2]);
+    let waits = tokio::time::timeout(Duration::from_millis(20), &mut exhausted).await;
+    assert!(waits.is_err(), "one is on lease");
+    settle(&queue, second[0].ticket, Verdict::Finished);
+
+    exhausted.await.unwrap();
+    assert_eq!(queue.unfinished().await.unwrap(), 1);
+    let later = queue.exhausted(Duration::from_secs(3600));
+    let waits = tokio::time::timeout(Duration::from_millis(20), later).await;
+    assert!(waits.is_err(), "the repetition is due before that");
     bench.close(queue).await;
 }

@@ -220,6 +220,26 @@ fn an_urgent_request_cuts_it_short() {
 }
 
 #[test]
+fn it_can_be_looked_at_meanwhile_and_not_afterwards() {
+    virtual_time(async {
+        let (store, log) = (Store::new(), Log::new());
+        (0..10).for_each(|n| store.keep("a", n));
+        let engine = emptying(&store, &Feed::new(), noting(&log, seconds(1)));
+        let engine = started(engine, &store).await;
+
+        let report = engine.shutdown();
+        until("it is emptying", || log.len() == 3).await;
+        let snapshot = engine.snapshot().await.unwrap();
+        assert!(snapshot.stopping);
+        assert!(snapshot.totals.done >= 2, "{snapshot:?}");
+        assert!(engine.pause().await.is_err(), "there is nothing to be paused");
+        report.await.unwrap();
+
+        assert!(engine.snapshot().await.is_err());
+    });
+}
+
+#[test]
 fn a_first_request_that_is_urgent_begins_nothing_more() {
     virtual_time(async {
         let (store, log) = (Store::new(), Log::new());

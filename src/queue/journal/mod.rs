@@ -287,7 +287,7 @@ mod tests {
         journal.push(vec![update(1), update(2)]).await.unwrap();
 
         let mut room = Box::pin(journal.room());
-        let waits = tokio::time::timeout(std::time::Duration::from_millis(50), &mut room).await;
+        let waits = tokio::time::timeout(Duration::from_millis(50), &mut room).await;
         assert!(waits.is_err(), "there is no room");
         let leased = journal.lease(1).await.unwrap();
         let verdict = crate::queue::Verdict::Finished;
@@ -340,7 +340,7 @@ mod tests {
 
     async fn is_empty(journal: &Journal) -> bool {
         let lease = journal.lease(10);
-        tokio::time::timeout(std::time::Duration::from_millis(100), lease)
+        tokio::time::timeout(Duration::from_millis(100), lease)
             .await
             .is_err()
     }
@@ -378,7 +378,7 @@ mod tests {
         let journal = Journal::open(&folders.path(), 42, settings).await.unwrap();
         {
             let mut lease = Box::pin(journal.lease(10));
-            let nothing = tokio::time::timeout(std::time::Duration::from_millis(20), &mut lease).await;
+            let nothing = tokio::time::timeout(Duration::from_millis(20), &mut lease).await;
             assert!(nothing.is_err());
             // It is granted now, and dropped before anybody looks.
             journal.push(vec![update(1)]).await.unwrap();
@@ -388,6 +388,21 @@ mod tests {
         let journal = Journal::open(&folders.path(), 42, settings).await.unwrap();
 
         assert_eq!(journal.lease(10).await.unwrap()[0].update.id(), 1);
+        journal.close().await;
+    }
+
+    #[actix_rt::test]
+    async fn at_most_once_counts_what_has_begun_as_ended() {
+        let folders = Folders::new();
+        let settings = JournalSettings {
+            at_most_once: true,
+            ..JournalSettings::default()
+        };
+        let journal = Journal::open(&folders.path(), 42, settings).await.unwrap();
+        journal.push(vec![update(1), update(2)]).await.unwrap();
+        journal.lease(1).await.unwrap();
+
+        assert_eq!(journal.unfinished().await.unwrap(), 1);
         journal.close().await;
     }
 

@@ -246,3 +246,24 @@ fn both_heads_that_a_kill_cut_off_come_back_in_order_of_arrival() {
         shelf.finish(Ticket(ticket));
     }
 }
+
+#[test]
+fn it_is_exhausted_when_nothing_is_on_lease_and_nothing_wakes_in_time() {
+    let (now, mut shelf) = (Instant::now(), Shelf::new(10_000));
+    let minute = now + Duration::from_secs(60);
+    assert!(shelf.is_exhausted(None), "there is nothing");
+
+    shelf.push(&Lane::new("a"), slot(1));
+    shelf.push(&Lane::new("a"), slot(2));
+    assert!(!shelf.is_exhausted(Some(now)), "one is ready");
+    shelf.lease(1, now);
+    assert!(
+        !shelf.is_exhausted(Some(now)),
+        "one is on lease, another behind it"
+    );
+    shelf.retry(Ticket(1), minute);
+
+    assert!(shelf.is_exhausted(Some(minute - Duration::from_secs(1))));
+    assert!(!shelf.is_exhausted(Some(minute)));
+    assert!(!shelf.is_exhausted(None));
+}

@@ -401,3 +401,58 @@ async fn a_full_journal_refuses_until_something_was_handled() {
         "a closed journal ends the source"
     );
 }
+
+/// Who empties the journal must not miss what is on its way there.
+#[test]
+fn a_commit_waits_for_the_pushes_that_are_under_way() {
+    virtual_time(async {
+        let scene = Scene::new(Scripted::with_room(10));
+        let taken = [scene.take(1), scene.take(2)];
+        scene.until_waiting(2).await;
+        scene.source.set_open(false);
+        let source = Rc::clone(&scene.source);
+        let commit = actix_rt::spawn(async move { source.commit().await.unwrap() });
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert!(!commit.is_finished());
+
+        scene.queue.commit(&KEPT);
+
+        commit.await.unwrap();
+        for taken in taken {
+            assert_eq!(taken.await.unwrap(), Ok(()));
+        }
+        assert_eq!(scene.monitor.counts().accepted, 2);
+    });
+}
+
+#[test]
+fn a_commit_does_not_wait_for_a_full_disk() {
+    virtual_time(async {
+        let scene = Scene::new(Scripted::with_room(10));
+        let _taken = scene.take(1);
+        scene.until_waiting(1).await;
+        scene.source.set_open(false);
+        let started = Instant::now();
+
+        scene.source.commit().await.unwrap();
+
+        assert_eq!(started.elapsed(), PUSH_PATIENCE);
+    });
+}
+
+#[test]
+fn a_grant_that_comes_after_the_end_is_not_used() {
+    virtual_time(async {
+        let scene = Scene::new(Scripted::with_room(0));
+        let taken = scene.take(1);
+        tokio::time::sleep(GRANT_PATIENCE / 2).await;
+
+        scene.source.set_open(false);
+        scene.queue.set_room(1);
+
+        assert_eq!(taken.await.unwrap(), Err(Refusal::Closed));
+        assert_eq!(scene.queue.lock().pushed, [] as [i64; 0]);
+    });
+}

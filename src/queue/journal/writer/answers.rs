@@ -132,6 +132,11 @@ mod tests {
                     .await
                     .unwrap_err(),
                 journal.room().await.unwrap_err(),
+                journal
+                    .exhausted(std::time::Duration::from_secs(60))
+                    .await
+                    .unwrap_err(),
+                journal.unfinished().await.unwrap_err(),
             ] {
                 assert!(refused.reason.contains("another owner"), "{refused}");
             }

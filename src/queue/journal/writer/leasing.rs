@@ -56,9 +56,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Answers those who wait until nothing more can be leased in time. What waits to be written may change that.
+    /// Answers those who wait until nothing more can be leased in time. What waits for the disk is not
+    /// there yet.
     pub(super) fn answer_exhausted(&mut self) {
-        if !self.pushes.is_empty() || !self.settlements.is_empty() || !self.returned.is_empty() {
+        if !self.pushes.is_empty() {
             return;
         }
         let shelf = &self.shelf;
@@ -130,5 +131,53 @@ impl Writer {
             });
         }
         Ok(leased)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rusqlite::Connection;
+    use tokio::time::timeout;
+
+    use crate::{
+        queue::{JournalSettings, Queue, Settlement, Verdict, journal::Journal, store::StoreOptions},
+        update::Update,
+    };
+
+    /// Another program writes, so a push has to wait; whoever empties the journal must not miss it.
+    #[actix_rt::test]
+    async fn it_is_not_exhausted_while_a_push_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let options = StoreOptions {
+            busy_timeout: Duration::ZERO,
+            ..StoreOptions::default()
+        };
+        let journal = Journal::open_with(&path, 7, JournalSettings::default(), options)
+            .await
+            .unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let update = Update::from_json(r#"{"update_id":1,"message":{"chat":{"id":1}}}"#).unwrap();
+        let pushing = journal.clone();
+        let pushed =
+            actix_rt::spawn(async move { pushing.push(vec![(update.lane().clone(), update)]).await });
+        actix_rt::task::yield_now().await;
+        let mut exhausted = Box::pin(journal.exhausted(Duration::from_secs(60)));
+
+        assert!(timeout(Duration::from_millis(20), &mut exhausted).await.is_err());
+        other.execute_batch("ROLLBACK").unwrap();
+        pushed.await.unwrap().unwrap();
+        assert!(timeout(Duration::from_millis(20), &mut exhausted).await.is_err());
+        let leased = journal.lease(1).await.unwrap();
+        journal.settle(vec![Settlement {
+            ticket: leased[0].ticket,
+            verdict: Verdict::Finished,
+        }]);
+
+        exhausted.await.unwrap();
+        journal.close().await;
     }
 }
