@@ -132,7 +132,7 @@ impl BotHandle {
     }
 
     /// Asks the bot to stop and returns at once: polling ends (a webhook answers `503` from then on), what was fetched is
-    /// drained until the deadline, the offset is committed. Asking twice changes nothing. This is the call for a handler
+    /// drained until the deadline (with `Bot::drain_journal` all that the journal holds), the offset is committed. Asking twice changes nothing. This is the call for a handler
     /// that wants to stop its own bot.
     pub fn request_shutdown(&self) {
         self.engine.request_shutdown();

@@ -74,7 +74,7 @@ pub(crate) async fn empty(
             Err(_gone) => Emptied::Failed(None),
         },
         () = sleep(time) => {
-            tracing::warn!("time is up, the source is not empty");
+            tracing::info!("the time for emptying the source is up");
             Emptied::CutShort
         }
         never = tell_what_is_left(poller) => match never {},

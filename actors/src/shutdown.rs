@@ -327,6 +327,11 @@ impl<T: Payload> Parts<T> {
             lost_actor,
             took: started.elapsed(),
         };
+        if report.emptied.is_some()
+            && let Some(left @ 1..) = report.left
+        {
+            tracing::warn!(left, "the source is not empty, the next start goes on with it");
+        }
         tracing::info!(
             completed = report.drain.completed,
             retried = report.drain.retried,

@@ -414,6 +414,7 @@ mod tests {
         let leased = journal.lease(1).await.unwrap();
 
         journal.acknowledge(leased[0].ticket).await.unwrap();
+        assert_eq!(journal.unfinished().await.unwrap(), 0);
         folders.kill(journal).await;
         let journal = folders.open().await;
 

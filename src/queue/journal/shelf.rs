@@ -35,6 +35,8 @@ pub(super) struct Slot {
 pub(super) struct Shelf {
     lanes: Lanes<Slot>,
     on_lease: HashMap<Ticket, Lane>,
+    /// Those on lease whose end is on disk already.
+    acknowledged: HashSet<Ticket>,
     suspect_on_lease: bool,
     bytes: u64,
     cached: u64,
@@ -47,6 +49,7 @@ impl Shelf {
         Self {
             lanes: Lanes::default(),
             on_lease: HashMap::new(),
+            acknowledged: HashSet::new(),
             suspect_on_lease: false,
             bytes: 0,
             cached: 0,
@@ -147,11 +150,19 @@ impl Shelf {
         self.lanes.running_one_mut(lane, |slot| slot.ticket == ticket)
     }
 
+    /// Takes note that the end of a lease is on disk already.
+    pub(super) fn acknowledge(&mut self, ticket: Ticket) {
+        if self.on_lease.contains_key(&ticket) {
+            self.acknowledged.insert(ticket);
+        }
+    }
+
     /// Ends a lease for good.
     pub(super) fn finish(&mut self, ticket: Ticket) -> bool {
         let Some(lane) = self.on_lease.remove(&ticket) else {
             return false;
         };
+        self.acknowledged.remove(&ticket);
         self.suspect_on_lease = false;
         if let Some(slot) = self.lanes.finish_one(&lane, |slot| slot.ticket == ticket) {
             self.bytes -= slot.bytes;
@@ -172,6 +183,7 @@ impl Shelf {
         let Some(lane) = self.on_lease.remove(&ticket) else {
             return false;
         };
+        self.acknowledged.remove(&ticket);
         self.suspect_on_lease = false;
         self.lanes.sleep_one(&lane, until, |slot| slot.ticket == ticket)
     }
@@ -197,6 +209,17 @@ impl Shelf {
     /// Returns how many updates are unfinished.
     pub(super) fn len(&self) -> usize {
         self.lanes.len()
+    }
+
+    /// Returns how many updates a later start would handle, if nothing more happened: all but those whose end is on disk
+    /// already and, if what has begun is never repeated, those on lease.
+    pub(super) fn left(&self, never_again: bool) -> usize {
+        let ended = if never_again {
+            self.on_lease.len()
+        } else {
+            self.acknowledged.len()
+        };
+        self.len() - ended
     }
 
     /// Returns how many bytes the unfinished updates have.

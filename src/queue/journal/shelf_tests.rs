@@ -267,3 +267,20 @@ fn it_is_exhausted_when_nothing_is_on_lease_and_nothing_wakes_in_time() {
     assert!(!shelf.is_exhausted(Some(minute)));
     assert!(!shelf.is_exhausted(None));
 }
+
+#[test]
+fn what_is_left_is_what_a_later_start_would_handle() {
+    let mut shelf = Shelf::new(10_000);
+    for ticket in 1..=3 {
+        shelf.push(&Lane::new(format!("lane:{ticket}")), slot(ticket));
+    }
+    lease(&mut shelf, 2);
+
+    assert_eq!((shelf.left(false), shelf.left(true)), (3, 1));
+    shelf.acknowledge(Ticket(1));
+    assert_eq!(shelf.left(false), 2);
+    shelf.finish(Ticket(1));
+    shelf.acknowledge(Ticket(1));
+
+    assert_eq!(shelf.left(false), 2);
+}

@@ -390,7 +390,8 @@ impl Writer {
         for ticket in self.returned.drain(..) {
             self.shelf.give_back(ticket, now);
         }
-        for (_, reply) in self.acknowledgements.drain(..) {
+        for (ticket, reply) in self.acknowledgements.drain(..) {
+            self.shelf.acknowledge(ticket);
             // Whoever stopped waiting does not need the answer; the same holds for the replies below.
             let _ = reply.send(Ok(()));
         }

@@ -24,7 +24,10 @@ impl Writer {
                     let counts = self.counts();
                     give_reading(reply, counts);
                 }
-                Question::Unfinished(reply) => give_reading(reply, Ok(self.unfinished())),
+                Question::Unfinished(reply) => {
+                    let left = self.shelf.left(self.settings.at_most_once);
+                    give_reading(reply, Ok(left as u64));
+                }
                 Question::Longest { limit, reply } => give_reading(reply, Ok(self.shelf.longest(limit))),
                 Question::Broadcast(question) => self.answer_broadcast(question)?,
                 Question::RetryDead { row, reply } => {
@@ -46,16 +49,6 @@ impl Writer {
             }
         }
         Ok(())
-    }
-
-    fn unfinished(&self) -> u64 {
-        // What has begun and must never be repeated becomes a dead letter when the journal is closed.
-        let never_again = if self.settings.at_most_once {
-            self.shelf.on_lease().len()
-        } else {
-            0
-        };
-        (self.shelf.len() - never_again) as u64
     }
 
     fn counts(&self) -> Result<Counts, JournalError> {
