@@ -210,7 +210,8 @@ fn a_stop_that_drains_the_journal_leaves_nothing_in_it() {
         let report = stopped.await.unwrap();
 
         assert!(report.is_clean(), "{report}");
-        assert_eq!((report.completed, report.left), (15, Some(0)), "{report}");
+        // A handler may end before the stop begins to count.
+        assert_eq!((handled.len(), report.left), (15, Some(0)), "{report}");
         for chat in handled.all().into_iter().map(|(chat, _)| chat) {
             let of_chat = handled.all().into_iter().filter(|(other, _)| *other == chat);
             let texts: Vec<_> = of_chat.map(|(_, text)| text).collect();
