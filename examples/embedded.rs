@@ -1,17 +1,28 @@
-//! A bot inside an actix-web application: one process, one shutdown, driven by the host.
+//! An actix-web application with routes of its own, a bot behind a webhook, the bot's monitor, and one shutdown.
 //!
-//! `TELEGRAM_BOT_TOKEN=… cargo run --example embedded`, then `curl localhost:8080/` and
-//! `curl -X POST 'localhost:8080/say?chat=42' -d 'hello'`. `ADDRESS=127.0.0.1:0` picks another place to listen.
+//! `TELEGRAM_BOT_TOKEN=… TELEGRAM_WEBHOOK_SECRET=… TELEGRAM_WEBHOOK_URL=https://bot.example.org/telegram
+//! cargo run --features monitor,webhook --example embedded`, with a proxy for HTTPS in front. Then `curl localhost:8080/`,
+//! `curl -X POST 'localhost:8080/say?chat=42' -d 'hello'`, and <http://localhost:8080/bot/>. Without the address nothing is set
+//! at the server. `ADDRESS=127.0.0.1:0` picks another place to listen.
 
-use std::{env, io};
+use std::{env, error::Error, io};
 
-use actix_web::{App, HttpResponse, HttpServer, Responder, get, post, web};
-use actogram::{Bot, BotHandle, Context, HandlerResult};
+use actix_web::{
+    App, HttpResponse, HttpServer, Responder, get, post, rt,
+    rt::signal::unix::{Signal, SignalKind, signal},
+    web,
+};
+use actogram::{Bot, BotHandle, BotReport, Context, HandlerResult, Webhook, monitor};
 use serde::Deserialize;
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let bot = Bot::from_env().handlers(|| echo).start().await?;
+async fn main() -> Result<BotReport, Box<dyn Error>> {
+    // Whoever takes the signals first misses none.
+    let mut signals = Signals::new()?;
+    let (bot, route) = Bot::from_env()
+        .handlers(|| echo)
+        .start_webhook(Webhook::from_env())
+        .await?;
 
     let handle = bot.clone();
     let server = HttpServer::new(move || {
@@ -19,24 +30,41 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .app_data(web::Data::new(handle.clone()))
             .service(status)
             .service(say)
+            .service(route.clone())
+            .service(monitor::scope("/bot", handle.clone()))
     })
-    .workers(1)
-    // The host decides when to stop, and in which order.
+    .workers(2)
+    // The application decides when to stop, and in which order.
     .disable_signals()
+    // Seconds that whoever is slow to send or to read gets at the end.
+    .shutdown_timeout(5)
     .bind(env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:8080".to_owned()))?;
     for address in server.addrs() {
         println!("listening on http://{address}");
     }
     let server = server.run();
     let stop_server = server.handle();
-    let server = actix_web::rt::spawn(server);
+    let serving = rt::spawn(server);
 
-    wait_for_signal().await?;
-    // First the bot: what it fetched is finished and confirmed. Then the routes, which may have used it till now.
-    println!("{}", bot.shutdown().await?);
-    stop_server.stop(true).await;
-    server.await??;
-    Ok(())
+    signals.next().await;
+    // First the bot: its route answers 503 from now on, what runs is finished, and whoever waits for an answer gets it. Then
+    // the server, because the routes may use the bot until then.
+    let in_order = async {
+        let report = bot.shutdown().await;
+        stop_server.stop(true).await;
+        report
+    };
+    let report = tokio::select! {
+        report = in_order => report?,
+        // A second signal does not wait. What it abandons runs again after the next start.
+        () = signals.next() => {
+            let report = bot.shutdown_now().await?;
+            serving.abort();
+            report
+        }
+    };
+    println!("{report}");
+    Ok(report)
 }
 
 async fn echo(ctx: Context) -> HandlerResult {
@@ -46,7 +74,7 @@ async fn echo(ctx: Context) -> HandlerResult {
     Ok(())
 }
 
-/// How the bot is doing.
+/// What the application shows of itself.
 #[get("/")]
 async fn status(bot: web::Data<BotHandle>) -> impl Responder {
     match bot.snapshot().await {
@@ -54,7 +82,6 @@ async fn status(bot: web::Data<BotHandle>) -> impl Responder {
             "running": snapshot.engine.running,
             "waiting": snapshot.engine.waiting,
             "handled": snapshot.engine.totals.done,
-            "seconds_since_last_poll": snapshot.engine.polling.last_success_age.map(|age| age.as_secs()),
         })),
         Err(error) => HttpResponse::ServiceUnavailable().body(error.to_string()),
     }
@@ -65,7 +92,7 @@ struct Recipient {
     chat: i64,
 }
 
-/// Sends the body of the request to a chat.
+/// Sends the body of the request to a chat. A real application asks who may do that.
 #[post("/say")]
 async fn say(bot: web::Data<BotHandle>, to: web::Query<Recipient>, text: String) -> impl Responder {
     match bot.api().send_text(to.chat, &text).await {
@@ -74,13 +101,24 @@ async fn say(bot: web::Data<BotHandle>, to: web::Query<Recipient>, text: String)
     }
 }
 
-async fn wait_for_signal() -> io::Result<()> {
-    use actix_web::rt::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, one after the other.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

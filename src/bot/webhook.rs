@@ -1,6 +1,6 @@
 //! Starting a bot whose updates are posted to it.
 
-use std::{net::ToSocketAddrs, sync::Arc};
+use std::{future::ready, net::ToSocketAddrs, sync::Arc};
 
 use actogram_actors::CreditPolicy;
 
@@ -21,6 +21,7 @@ use crate::{
     source::PollingMonitor,
     webhook::{
         CheckedWebhook, DirectIntake, Intake, Listening, Registration, Webhook, WebhookMonitor, WebhookRoute,
+        second_signal,
     },
     worker::Own,
 };
@@ -86,7 +87,7 @@ impl Bot {
     /// and nothing else: HTTPS with [`Webhook::tls`], else plain HTTP for a proxy in front.
     ///
     /// When it is told to stop, the route answers `503`, what runs is finished until the drain deadline, and then the
-    /// server ends. The webhook stays set.
+    /// server ends: whoever is slow to send or to read gets up to 5 s, or nothing after a second signal. The webhook stays set.
     ///
     /// # Errors
     ///
@@ -101,6 +102,7 @@ impl Bot {
         let webhook = webhook.checked()?;
         let listening = Listening::bind(address, files.as_ref())?;
         let (handle, route, registration) = self.begin_webhook(webhook, true).await?;
+        let hurry = second_signal();
         let mut serving = match listening.serve(route) {
             Ok(serving) => serving,
             Err(error) => {
@@ -109,12 +111,12 @@ impl Bot {
             }
         };
         if let Err(error) = register(registration, &handle).await {
-            serving.stop().await;
+            serving.stop(ready(())).await;
             return Err(error);
         }
         tokio::select! {
             report = handle.wait() => {
-                serving.stop().await;
+                serving.stop(hurry).await;
                 report
             }
             error = serving.failed() => {

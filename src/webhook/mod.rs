@@ -28,8 +28,12 @@ mod error;
 #[cfg(feature = "journal")]
 pub(crate) use self::journaled::JournalIntake;
 pub(crate) use self::{
-    checked::CheckedWebhook, direct::DirectIntake, door::Intake, monitor::WebhookMonitor,
-    registration::Registration, server::Listening,
+    checked::CheckedWebhook,
+    direct::DirectIntake,
+    door::Intake,
+    monitor::WebhookMonitor,
+    registration::Registration,
+    server::{Listening, second_signal},
 };
 pub use self::{
     error::WebhookError,

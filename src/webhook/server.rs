@@ -1,12 +1,17 @@
 //! The HTTP server of a bot that has no host.
 
 use std::{
+    future::{Future, pending},
     io,
     net::{TcpListener, ToSocketAddrs},
     time::Duration,
 };
 
-use actix_rt::task::JoinHandle;
+use actix_rt::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+    time::sleep,
+};
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use rustls::ServerConfig;
 
@@ -20,6 +25,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Seconds that answers under way get at the end. The bot has stopped by then, so they have all been decided.
 const LAST_ANSWERS: u64 = 5;
+
+/// The same when nothing is to be waited for: what is decided has to be written all the same.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// What is needed to serve, checked before anything is started.
 pub(crate) struct Listening {
@@ -92,8 +100,116 @@ impl Serving {
         WebhookError::Server(error)
     }
 
-    /// Stops serving, after the answers under way.
-    pub(crate) async fn stop(self) {
-        self.handle.stop(true).await;
+    /// Stops serving, after the answers under way. Once `hurry` is ready, whoever is slow to send or to read is cut off.
+    pub(crate) async fn stop(self, hurry: impl Future<Output = ()>) {
+        let hurried = async {
+            hurry.await;
+            sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            () = self.handle.stop(true) => {}
+            () = hurried => {
+                self.task.abort();
+                // The address is free when it has gone.
+                let _ = self.task.await;
+            }
+        }
+    }
+}
+
+/// Returns what is ready when two signals have come since this call: the first one stops the bot, the second one says not to
+/// wait. Must be called on an actix system.
+pub(crate) fn second_signal() -> impl Future<Output = ()> {
+    // Counted from the start, whenever somebody begins to wait.
+    let counting = actix_rt::spawn(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        for _ in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        io::Result::Ok(())
+    });
+    async {
+        match counting.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a second signal will not be noticed");
+                pending().await
+            }
+            // Only when the system ends.
+            Err(_ended) => pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::ready, net::TcpStream};
+
+    use actix_rt::{System, task::yield_now, time::timeout};
+    use actix_web::{HttpResponse, web};
+    use futures_util::FutureExt;
+    use rustix::process::{Signal, getpid, kill_process};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Far below what the server of the test would wait for.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_hurried_stop_waits_for_nobody_and_frees_the_address() {
+        System::new().block_on(async {
+            let (enter, mut entered) = mpsc::unbounded_channel();
+            let hang = move || {
+                let _ = enter.send(());
+                pending::<HttpResponse>()
+            };
+            let server = HttpServer::new(move || App::new().default_service(web::to(hang.clone())))
+                .workers(1)
+                .shutdown_timeout(3600)
+                .disable_signals()
+                .bind("127.0.0.1:0")
+                .unwrap();
+            let address = server.addrs()[0];
+            let server = server.run();
+            let serving = Serving {
+                handle: server.handle(),
+                task: actix_rt::spawn(server),
+            };
+            let mut client = TcpStream::connect(address).unwrap();
+            io::Write::write_all(&mut client, b"GET / HTTP/1.0\r\n\r\n").unwrap();
+            entered.recv().await.unwrap();
+
+            let stopped = timeout(PATIENCE, serving.stop(ready(()))).await;
+
+            assert!(stopped.is_ok(), "it waits for an answer that never comes");
+            assert!(TcpListener::bind(address).is_ok());
+        });
+    }
+
+    #[test]
+    fn the_second_of_two_signals_hurries_and_the_first_does_not() {
+        System::new().block_on(async {
+            let mut seen = signal(SignalKind::terminate()).unwrap();
+            let mut second = Box::pin(second_signal());
+            let settle = async || {
+                for _ in 0..100 {
+                    yield_now().await;
+                }
+            };
+            settle().await;
+
+            kill_process(getpid(), Signal::TERM).unwrap();
+            seen.recv().await;
+            settle().await;
+            assert!(second.as_mut().now_or_never().is_none());
+
+            kill_process(getpid(), Signal::INT).unwrap();
+            assert!(timeout(PATIENCE, second).await.is_ok());
+        });
     }
 }

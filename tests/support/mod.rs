@@ -174,7 +174,7 @@ fn build_example(name: &str) {
     build
         .args(["build", "--quiet", "--example", name])
         // Those that need a feature are built with those that the tests are built with.
-        .args(matches!(name, "webhook" | "monitor").then_some("--all-features"))
+        .args(matches!(name, "webhook" | "monitor" | "embedded").then_some("--all-features"))
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     // What cargo tells a test about its package makes the build scripts of dependencies run again, and with them most of
     // the build.
