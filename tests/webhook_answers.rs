@@ -117,7 +117,7 @@ fn bad_input_is_refused_with_its_status_and_nothing_is_stored() {
              x-telegram-bot-api-secret-token: {SECRET}\r\n\r\n"
         )
         .into_bytes();
-        for _ in 0..40 {
+        for _ in 0..320 {
             text.extend_from_slice(b"8000\r\n");
             text.resize(text.len() + 0x8000, b' ');
             text.extend_from_slice(b"\r\n");
@@ -142,7 +142,7 @@ fn bad_input_is_refused_with_its_status_and_nothing_is_stored() {
             request("POST", "/telegram", &[], &huge),
             403,
         ),
-        ("1.25 MB in chunks", chunked, 413),
+        ("10 MB in chunks", chunked, 413),
         ("not json", post("/telegram", SECRET, b"{\"update_id\":1"), 400),
         (
             "not text",
@@ -180,6 +180,105 @@ fn bad_input_is_refused_with_its_status_and_nothing_is_stored() {
     let answer = scene.send(&post("/telegram", SECRET, text_update(2, 7, "real").as_bytes()));
     assert_eq!(answer.status, 200);
     assert_eq!(scene.handled_ids(1), [2]);
+    scene.end();
+}
+
+/// What no server sends, but anybody can: all of it is answered, and none of it hurts.
+#[test]
+fn strange_requests_are_answered_and_harm_nothing() {
+    let scene = Scene::new(|webhook| webhook);
+    let update = text_update(1, 7, "forged");
+    let raw = |headers: &[&[u8]], body: &[u8]| {
+        let head = [b"POST /telegram HTTP/1.1".as_slice(), b"host: localhost"];
+        let lines = head
+            .iter()
+            .chain(headers)
+            .flat_map(|line| [line, b"\r\n".as_slice()]);
+        [lines.collect::<Vec<_>>().concat().as_slice(), b"\r\n", body].concat()
+    };
+    let secret = format!("x-telegram-bot-api-secret-token: {SECRET}");
+    let secret = secret.as_bytes();
+    let wrong = b"x-telegram-bot-api-secret-token: 0123456789abcdef-secreT".as_slice();
+    let foreign = [b"x-telegram-bot-api-secret-token: ".as_slice(), &[0xff; 23]].concat();
+    let length = format!("content-length: {}", update.len());
+    let (length, update) = (length.as_bytes(), update.as_bytes());
+    let huge = [b"x-huge: ".as_slice(), &[b'x'; 200_000]].concat();
+    let many: Vec<_> = (0..200).map(|n| format!("x-{n}: 1").into_bytes()).collect();
+    let many: Vec<_> = many.iter().map(Vec::as_slice).collect();
+    let zipped: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let nested = |levels: usize, close: &str| {
+        let body = format!(
+            "{{\"update_id\":1,\"message\":{}{}}}",
+            "[".repeat(levels),
+            close.repeat(levels)
+        );
+        post("/telegram", SECRET, body.as_bytes())
+    };
+    let table: [(&str, Vec<u8>, u16); 14] = [
+        (
+            "the secret after a wrong one",
+            raw(&[wrong, secret, length], update),
+            403,
+        ),
+        (
+            "a wrong one after the secret",
+            raw(&[secret, wrong, length], update),
+            403,
+        ),
+        ("a secret that is no text", raw(&[&foreign, length], update), 403),
+        ("a huge header", raw(&[secret, length, &huge], update), 431),
+        ("200 headers", raw(&many, b""), 431),
+        (
+            "two lengths",
+            raw(&[secret, length, b"content-length: 1"], update),
+            400,
+        ),
+        (
+            "a length below zero",
+            raw(&[secret, b"content-length: -1"], update),
+            400,
+        ),
+        (
+            "a length and chunks",
+            raw(&[secret, length, b"transfer-encoding: chunked"], update),
+            400,
+        ),
+        (
+            "chunks of no length",
+            raw(&[secret, b"transfer-encoding: chunked"], b"x\r\n"),
+            400,
+        ),
+        (
+            "a compressed body",
+            raw(
+                &[secret, b"content-encoding: gzip", b"content-length: 10"],
+                zipped,
+            ),
+            400,
+        ),
+        (
+            "nothing but brackets",
+            post("/telegram", SECRET, &[b'['; 1 << 20]),
+            400,
+        ),
+        ("deep and unfinished", nested(500_000, ""), 400),
+        ("no host", b"POST /telegram HTTP/1.1\r\n\r\n".to_vec(), 400),
+        ("no http", b"\x16\x03\x01\x02\x00\x01\r\n\r\n".to_vec(), 400),
+    ];
+
+    for (name, request, status) in &table {
+        assert_eq!(scene.send(request).status, *status, "{name}");
+    }
+
+    assert_eq!(scene.counts().accepted, 0);
+    assert_eq!(wait_blocking(scene.bot.journal_stats()).unwrap().unfinished, 0);
+    // Deep but well-formed: it is kept as it came, like everything with an id.
+    assert_eq!(scene.send(&nested(500_000, "]")).status, 200);
+    let mut patient = Wire::open(scene.host.address).unwrap();
+    let asks_first = raw(&[secret, b"expect: 100-continue", b"content-length: 15"], b"");
+    assert_eq!(patient.send(&asks_first).unwrap().status, 100);
+    assert_eq!(patient.send(br#"{"update_id":2}"#).unwrap().status, 200);
+    assert_eq!(scene.handled_ids(2), [1, 2]);
     scene.end();
 }
 

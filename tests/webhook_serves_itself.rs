@@ -7,7 +7,7 @@ mod webhook_poster;
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::Command,
@@ -16,13 +16,22 @@ use std::{
     time::Duration,
 };
 
+use actix_web::http::{Method, StatusCode, Version};
 use actogram::{Bot, Context, Error, Webhook, WebhookError};
 use actogram_simulator::Fault;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use rustix::process::Signal;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
-use support::{Program, Stage, on_actix, until_blocking};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+use support::{Log, Program, Stage, on_actix, sharing, until_blocking, until_snapshot};
 use webhook_poster::{
-    SECRET, text_update,
+    SECRET,
+    host::{Host, mounting, wait_blocking},
+    text_update,
     wire::{Wire, post},
 };
 
@@ -113,6 +122,17 @@ fn without_a_secret_it_says_what_to_do() {
     );
 }
 
+/// Returns the settings of a client that trusts this certificate and nobody else.
+fn trusting(certificate: &CertificateDer<'static>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
 #[test]
 fn it_serves_https_with_the_files_it_is_given() {
     let stage = Stage::lenient();
@@ -126,13 +146,7 @@ fn it_serves_https_with_the_files_it_is_given() {
         command.env("TLS_CERTIFICATE", &certificate).env("TLS_KEY", &key);
     });
 
-    let mut roots = RootCertStore::empty();
-    roots.add(pair.cert.der().clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = trusting(pair.cert.der());
     let connection = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
     let mut stream = StreamOwned::new(connection, TcpStream::connect(address).unwrap());
     // An update without a text: the echo has nothing to say, so it is handled at once.
@@ -146,6 +160,100 @@ fn it_serves_https_with_the_files_it_is_given() {
     drop(stream);
     program.signal(Signal::TERM);
     assert!(program.wait().0.success());
+}
+
+/// Over TLS a client may choose HTTP/2. What is answered is the same.
+#[test]
+fn over_http_2_everything_gets_the_same_status() {
+    let (stage, handled) = (Stage::lenient(), Log::new());
+    let (bot, route) = stage
+        .actogram()
+        .handlers(sharing(
+            handled.clone(),
+            |handled: Log<i64>, ctx: Context| async move { handled.add(ctx.update().id()) },
+        ))
+        .spawn_webhook(Webhook::new(SECRET).body_timeout(Duration::from_millis(200)))
+        .unwrap();
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(pair.signing_key.serialize_der()).unwrap();
+    let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![pair.cert.der().clone()], key)
+        .unwrap();
+    let host = Host::start_secure(tls, mounting(route));
+    let mut config = trusting(pair.cert.der());
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let url = format!("https://localhost:{}/telegram", host.address.port());
+
+    on_actix(async {
+        let connector = awc::Connector::new().rustls_0_23(Arc::new(config));
+        let client = awc::Client::builder().connector(connector).finish();
+        let to = |method: Method, secret: &str| {
+            client
+                .request(method, &url)
+                .insert_header(("x-telegram-bot-api-secret-token", secret))
+        };
+        let body = text_update(1, 7, "hello");
+
+        let good = to(Method::POST, SECRET).send_body(body.clone()).await.unwrap();
+        assert_eq!((good.status(), good.version()), (StatusCode::OK, Version::HTTP_2));
+        let wrong = to(Method::POST, "x").send_body(body).await.unwrap();
+        assert_eq!(wrong.status(), StatusCode::FORBIDDEN);
+        let get = to(Method::GET, SECRET).send().await.unwrap();
+        assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
+        let nonsense = to(Method::POST, SECRET).send_body("{").await.unwrap();
+        assert_eq!(nonsense.status(), StatusCode::BAD_REQUEST);
+        // This client may take an answer that comes before the end of its body for an error.
+        let _ = to(Method::POST, SECRET).send_body(vec![b' '; 2 << 20]).await;
+        let endless = stream::iter(0..64).map(|_| Ok::<_, io::Error>(Bytes::from(vec![b' '; 32 << 10])));
+        let _ = to(Method::POST, SECRET).send_stream(endless).await;
+        let asked = bot.clone();
+        let late = stream::once(async move {
+            until_snapshot(&asked, "it is given up", |snapshot| {
+                snapshot.webhook.as_ref().unwrap().refused.too_slow == 1
+            })
+            .await;
+            Ok::<_, io::Error>(Bytes::new())
+        });
+        let _ = to(Method::POST, SECRET).send_stream(Box::pin(late)).await;
+        let refused = bot.snapshot().await.unwrap().webhook.unwrap().refused;
+        assert_eq!((refused.too_large, refused.too_slow), (2, 1));
+    });
+
+    assert_eq!(handled.all(), [1]);
+    assert!(wait_blocking(bot.shutdown()).unwrap().is_clean());
+    host.stop();
+}
+
+#[test]
+fn a_second_signal_ends_the_drain_and_whoever_waits_is_told() {
+    let stage = Stage::lenient();
+    let ann = stage.bot.user("Ann");
+    ann.say("/start");
+    stage.bot.fault(Fault::Stall.on("sendMessage"));
+    let address = free_address();
+    let mut program = start(&stage, address, |_| {});
+    let update = text_update(1, ann.chat_id(), "hello");
+    let stuck = thread::spawn(move || Wire::once(address, &post("/telegram", SECRET, update.as_bytes())));
+    stage.until_blocking("the handler is in its send", |view| view.faults_left() == 0);
+
+    program.signal(Signal::TERM);
+    until_blocking("it drains", || {
+        let other = post("/telegram", SECRET, br#"{"update_id":2}"#);
+        Wire::once(address, &other).status == 503
+    });
+    assert!(program.runs() && !stuck.is_finished());
+    program.signal(Signal::INT);
+
+    assert_eq!(stuck.join().unwrap().status, 503);
+    let (status, printed) = program.wait();
+    assert_eq!(
+        status.code(),
+        Some(i32::from(actogram::BotReport::EXIT_UNFINISHED)),
+        "{printed}"
+    );
 }
 
 /// Returns the error of a bot that cannot serve.

@@ -147,9 +147,17 @@ pub(crate) fn second_signal() -> impl Future<Output = ()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::ready, net::TcpStream};
+    use std::{
+        future::ready,
+        io::{Read, Write},
+        net::{SocketAddr, TcpStream},
+    };
 
-    use actix_rt::{System, task::yield_now, time::timeout};
+    use actix_rt::{
+        System,
+        task::{spawn_blocking, yield_now},
+        time::timeout,
+    };
     use actix_web::{HttpResponse, web};
     use futures_util::FutureExt;
     use rustix::process::{Signal, getpid, kill_process};
@@ -160,34 +168,61 @@ mod tests {
     /// Far below what the server of the test would wait for.
     const PATIENCE: Duration = Duration::from_secs(60);
 
+    /// Starts a server that waits for an hour, with a client that has made a request.
+    fn serving<A: Future<Output = HttpResponse> + 'static>(
+        answer: impl Fn() -> A + Clone + Send + 'static,
+    ) -> (Serving, SocketAddr, TcpStream) {
+        let server = HttpServer::new(move || App::new().default_service(web::to(answer.clone())))
+            .workers(1)
+            .keep_alive(Duration::from_secs(3600))
+            .shutdown_timeout(3600)
+            .disable_signals()
+            .bind("127.0.0.1:0")
+            .unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let serving = Serving {
+            handle: server.handle(),
+            task: actix_rt::spawn(server),
+        };
+        let mut client = TcpStream::connect(address).unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .unwrap();
+        (serving, address, client)
+    }
+
     #[test]
     fn a_hurried_stop_waits_for_nobody_and_frees_the_address() {
         System::new().block_on(async {
             let (enter, mut entered) = mpsc::unbounded_channel();
-            let hang = move || {
+            let (serving, address, _client) = serving(move || {
                 let _ = enter.send(());
-                pending::<HttpResponse>()
-            };
-            let server = HttpServer::new(move || App::new().default_service(web::to(hang.clone())))
-                .workers(1)
-                .shutdown_timeout(3600)
-                .disable_signals()
-                .bind("127.0.0.1:0")
-                .unwrap();
-            let address = server.addrs()[0];
-            let server = server.run();
-            let serving = Serving {
-                handle: server.handle(),
-                task: actix_rt::spawn(server),
-            };
-            let mut client = TcpStream::connect(address).unwrap();
-            io::Write::write_all(&mut client, b"GET / HTTP/1.0\r\n\r\n").unwrap();
+                pending()
+            });
             entered.recv().await.unwrap();
 
             let stopped = timeout(PATIENCE, serving.stop(ready(()))).await;
 
             assert!(stopped.is_ok(), "it waits for an answer that never comes");
             assert!(TcpListener::bind(address).is_ok());
+        });
+    }
+
+    #[test]
+    fn an_idle_connection_does_not_hold_a_stop() {
+        System::new().block_on(async {
+            let (serving, _, mut client) = serving(|| ready(HttpResponse::Ok().finish()));
+            let head = spawn_blocking(move || {
+                let mut head = [0; 15];
+                client.read_exact(&mut head).map(|()| (head, client))
+            });
+            let (head, _client) = head.await.unwrap().unwrap();
+            assert_eq!(&head, b"HTTP/1.1 200 OK");
+
+            let stopped = timeout(PATIENCE, serving.stop(pending())).await;
+
+            assert!(stopped.is_ok());
         });
     }
 

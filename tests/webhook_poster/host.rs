@@ -4,6 +4,7 @@ use std::{future::Future, net::SocketAddr, sync::mpsc, thread};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use actogram::WebhookRoute;
+use rustls::ServerConfig;
 
 /// An application that serves on threads of its own until it is stopped.
 pub(crate) struct Host {
@@ -23,14 +24,33 @@ impl Host {
         address: SocketAddr,
         mount: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> Self {
+        Self::serve(address, None, mount)
+    }
+
+    /// As [`start`](Self::start), with HTTPS.
+    pub(crate) fn start_secure(
+        tls: ServerConfig,
+        mount: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    ) -> Self {
+        Self::serve(([127, 0, 0, 1], 0).into(), Some(tls), mount)
+    }
+
+    fn serve(
+        address: SocketAddr,
+        tls: Option<ServerConfig>,
+        mount: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    ) -> Self {
         let (give, take) = mpsc::channel();
         let body = move || {
             actix_web::rt::System::new().block_on(async move {
                 let server = HttpServer::new(move || App::new().configure(mount.clone()))
                     .workers(2)
-                    .disable_signals()
-                    .bind(address)
-                    .unwrap();
+                    .disable_signals();
+                let server = match tls {
+                    None => server.bind(address),
+                    Some(tls) => server.bind_rustls_0_23(address, tls),
+                }
+                .unwrap();
                 let address = server.addrs()[0];
                 let server = server.run();
                 give.send((address, server.handle())).unwrap();
