@@ -9,7 +9,7 @@ mod watched;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
-use actogram::{BotHandle, Context, HandlerError, HandlerResult, RetryPolicy, monitor::scope};
+use actogram::{BotHandle, Context, HandlerError, HandlerResult, JournalConfig, RetryPolicy, monitor::scope};
 use actogram_simulator::{Fault, Restart, View};
 use serde_json::{Value, json};
 use support::{Gate, Stage, on_actix, sharing, until_snapshot};
@@ -46,10 +46,19 @@ impl Scene {
     }
 
     async fn start_in(stage: Stage, folder: TempDir) -> Self {
+        Self::start_with(stage, folder, |config| config).await
+    }
+
+    async fn start_with(
+        stage: Stage,
+        folder: TempDir,
+        change: impl FnOnce(JournalConfig) -> JournalConfig,
+    ) -> Self {
         let gate = Gate::closed();
         let bot = stage
             .actogram()
             .journal(folder.path().join("bot.db"))
+            .journal_config(change)
             .retry(RetryPolicy::new([Duration::from_millis(5)]))
             .handlers(sharing(gate.clone(), obey))
             .start()
@@ -211,6 +220,30 @@ fn a_bot_whose_journal_cannot_be_written_is_not_ready_until_it_can() {
         other.execute_batch("ROLLBACK").unwrap();
 
         scene.until_reasons(&[]).await;
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_bot_whose_journal_is_full_is_not_ready_until_there_is_room() {
+    on_actix(async {
+        let stage = Stage::lenient();
+        let ann = stage.bot.user("Ann");
+        let folder = tempfile::tempdir().unwrap();
+        let scene = Scene::start_with(stage, folder, |config| config.max_updates(3)).await;
+        scene.until_reasons(&[]).await;
+
+        ann.say_all(["wait", "2", "3", "4"]);
+        scene.until_reasons(&["journal_full"]).await;
+        assert_eq!(scene.watched.get("/healthz").await.status, StatusCode::OK);
+        assert_eq!(scene.watched.get("/status").await.json()["journal"]["full"], true);
+        scene.gate.open();
+
+        scene.until_reasons(&[]).await;
+        scene
+            .stage
+            .until("all are confirmed", |view| view.pending_count() == 0)
+            .await;
         scene.end().await;
     });
 }

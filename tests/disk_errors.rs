@@ -14,6 +14,11 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+#[cfg(feature = "monitor")]
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 use actogram_simulator::{Fault, View};
 use oracle::{History, Keeping, all_answered};
@@ -278,6 +283,57 @@ fn a_full_disk_holds_up_intake_only_and_only_until_there_is_room() {
         [] as [String; 0],
         "nothing was lost or repeated"
     );
+}
+
+/// An orchestrator learns it from the bot's monitor.
+#[cfg(feature = "monitor")]
+#[test]
+fn a_full_disk_makes_a_bot_not_ready_until_there_is_room() {
+    if !strace::is_there() {
+        return;
+    }
+    let scene = Scene::new();
+    let program = scene.stage.run_example_with("monitor", |command| {
+        command
+            .env("ADDRESS", "127.0.0.1:0")
+            .env("ACTOGRAM_JOURNAL", scene.path("bot.db"));
+    });
+    until_blocking("it listens", || program.printed().contains("the page is at"));
+    let address = program.printed();
+    let address = address
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    let ready = || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /bot/readyz HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    until_blocking("it is ready", || ready().contains(r#""ready":true"#));
+
+    let strace = scene.inject_into(&program, "pwrite64", "pwrite64:error=ENOSPC:when=1+");
+    scene.stage.bot.user("Ann").say("hello");
+    until_blocking("it says why it is not", || {
+        let answer = ready();
+        answer.contains(" 503 ") && answer.contains(r#""code":"journal_blocked""#)
+    });
+    strace.signal(Signal::TERM);
+    strace.wait();
+
+    until_blocking("it is ready again", || {
+        let answer = ready();
+        answer.contains(" 200 ") && answer.contains(r#"{"ready":true,"reasons":[]}"#)
+    });
+    scene
+        .stage
+        .until_blocking("what waited is answered", answered_and_confirmed);
+    program.signal(Signal::TERM);
+    assert!(program.wait().0.success());
 }
 
 #[test]

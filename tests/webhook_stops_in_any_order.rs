@@ -5,7 +5,13 @@
 mod support;
 mod webhook_poster;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
 
 use actix_web::{App, HttpServer};
 use actogram::{Bot, BotHandle, Context, Webhook, WebhookRoute};
@@ -68,8 +74,17 @@ fn post_one(host: &Host, id: i64) -> thread::JoinHandle<Answer> {
     })
 }
 
+/// What a host stops first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum First {
+    Bot,
+    Host,
+    /// Both at the same time.
+    Neither,
+}
+
 /// Stops in the middle of a storm of posts, starts again, and lets the storm go on.
-fn a_stop_under_load(journal: Option<&Path>, stop_host_first: bool) {
+fn a_stop_under_load(journal: Option<&Path>, first: First) {
     let (stage, handled) = (Stage::lenient(), Log::new());
     let gate = open_gate();
     let (bot, route) = start(&stage, journal, &handled, &gate);
@@ -79,8 +94,12 @@ fn a_stop_under_load(journal: Option<&Path>, stop_host_first: bool) {
     until_blocking("a part is acknowledged", || poster.left() < 2_500);
 
     let address = host.address;
-    if stop_host_first {
+    if first == First::Host {
         host.stop();
+    } else if first == First::Neither {
+        let report = bot.shutdown();
+        host.stop();
+        assert!(wait_blocking(report).unwrap().is_clean());
     } else {
         let reports = [bot.shutdown(), bot.shutdown()];
         for report in reports {
@@ -107,7 +126,7 @@ fn a_stop_under_load(journal: Option<&Path>, stop_host_first: bool) {
     assert!(wait_blocking(bot.shutdown()).unwrap().is_clean());
 
     assert_eq!(acknowledged.len(), 3_000);
-    if journal.is_some() || !stop_host_first {
+    if journal.is_some() || first == First::Bot {
         assert_eq!(handled.len(), 3_000, "a clean stop repeats nothing");
     }
     for chat in 0..50 {
@@ -120,24 +139,31 @@ fn a_stop_under_load(journal: Option<&Path>, stop_host_first: bool) {
 fn the_bot_stops_first_under_load() {
     let folder = tempfile::tempdir().unwrap();
 
-    a_stop_under_load(Some(&folder.path().join("bot.db")), false);
+    a_stop_under_load(Some(&folder.path().join("bot.db")), First::Bot);
 }
 
 #[test]
 fn the_host_stops_first_under_load() {
     let folder = tempfile::tempdir().unwrap();
 
-    a_stop_under_load(Some(&folder.path().join("bot.db")), true);
+    a_stop_under_load(Some(&folder.path().join("bot.db")), First::Host);
+}
+
+#[test]
+fn both_stop_at_the_same_time_under_load() {
+    let folder = tempfile::tempdir().unwrap();
+
+    a_stop_under_load(Some(&folder.path().join("bot.db")), First::Neither);
 }
 
 #[test]
 fn the_bot_stops_first_under_load_without_a_journal() {
-    a_stop_under_load(None, false);
+    a_stop_under_load(None, First::Bot);
 }
 
 #[test]
 fn the_host_stops_first_under_load_without_a_journal() {
-    a_stop_under_load(None, true);
+    a_stop_under_load(None, First::Host);
 }
 
 /// While the drain goes on, new posts are refused, and who waits for a handler that ends gets the answer at once.
@@ -215,7 +241,7 @@ fn a_stopped_bot_lets_go_of_its_journal_although_its_route_lives() {
         first.request_shutdown();
         drop(first);
 
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let second = loop {
             match bot().start().await {
                 Ok(second) => break second,
@@ -228,6 +254,82 @@ fn a_stopped_bot_lets_go_of_its_journal_although_its_route_lives() {
         };
         assert!(second.shutdown().await.unwrap().is_clean());
     });
+}
+
+/// Starts a bot on a journal that the one before is about to let go.
+fn start_when_free(stage: &Stage, journal: &Path, handled: &Log<i64>) -> BotHandle {
+    let started = Instant::now();
+    loop {
+        let bot = noting(stage.actogram(), handled, &open_gate()).journal(journal);
+        match bot.spawn() {
+            Ok(bot) => return bot,
+            Err(_in_use) => thread::sleep(Duration::from_millis(10)),
+        }
+        assert!(
+            started.elapsed() < support::PATIENCE,
+            "the journal is not released"
+        );
+    }
+}
+
+/// Nobody told the bot: the system it lived in is gone, and the host serves on.
+fn a_stopped_system(journal: Option<&Path>) -> (Stage, Log<i64>, Vec<i64>) {
+    let (stage, handled, gate) = (Stage::lenient(), Log::new(), Gate::closed());
+    let bot = noting(stage.actogram(), &handled, &gate);
+    let bot = match journal {
+        Some(path) => bot.journal(path),
+        None => bot.direct(),
+    };
+    let (give, take) = mpsc::channel();
+    let system = thread::spawn(move || {
+        let runner = actix_web::rt::System::new();
+        let started = runner.block_on(bot.start_webhook(Webhook::new(SECRET))).unwrap();
+        give.send((started, actix_web::rt::System::current())).unwrap();
+        runner.run()
+    });
+    let ((bot, route), current) = take.recv().unwrap();
+    let host = Host::start(mounting(route));
+    let running = post_one(&host, 1);
+    until_blocking("it runs", || {
+        wait_blocking(bot.snapshot()).is_ok_and(|snapshot| snapshot.engine.running == 1)
+    });
+
+    current.stop();
+    system.join().unwrap().unwrap();
+    let answers = [running, post_one(&host, 2)].map(|answer| answer.join().unwrap().status);
+
+    assert!(wait_blocking(bot.shutdown()).is_err(), "it could not report");
+    host.stop();
+    let acknowledged = (1..).zip(answers).filter_map(|(id, status)| {
+        assert!(status == 200 || status == 503, "{status}");
+        (status == 200).then_some(id)
+    });
+    (stage, handled, acknowledged.collect())
+}
+
+#[test]
+fn a_system_that_is_stopped_leaves_no_request_hanging_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("bot.db");
+    let (stage, handled, acknowledged) = a_stopped_system(Some(&journal));
+
+    assert_eq!(acknowledged, [1], "nothing gets in that nobody would handle");
+    let bot = start_when_free(&stage, &journal, &handled);
+    until_blocking("what was acknowledged is handled", || handled.all() == [1]);
+
+    assert!(wait_blocking(bot.shutdown()).unwrap().is_clean());
+}
+
+#[test]
+fn a_system_that_is_stopped_leaves_no_request_hanging_without_a_journal() {
+    let (_stage, handled, acknowledged) = a_stopped_system(None);
+
+    assert_eq!(
+        acknowledged,
+        [] as [i64; 0],
+        "what did not end is not acknowledged"
+    );
+    assert_eq!(handled.len(), 0);
 }
 
 /// As in the documentation: bot and server in the actix system of the host, both stopped by it.

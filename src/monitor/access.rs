@@ -7,7 +7,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        Method, StatusCode,
+        Method, StatusCode, Uri,
         header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, VIA, WWW_AUTHENTICATE},
     },
     middleware::Next,
@@ -93,11 +93,17 @@ impl Access {
         Self { token }
     }
 
-    fn judge(&self, peer: Option<IpAddr>, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn judge(
+        &self,
+        peer: Option<IpAddr>,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), Refusal> {
         match &self.token {
             Some(token) if bearer(headers).is_some_and(|given| token.is(given)) => {}
             Some(_) => return Err(Refusal::Token),
-            None if comes_from_here(peer, headers) => {}
+            None if comes_from_here(peer, uri, headers) => {}
             None => return Err(Refusal::NotHere),
         }
         let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -116,7 +122,7 @@ pub(super) async fn check<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let peer = request.peer_addr().map(|peer| peer.ip());
-    match access.judge(peer, request.method(), request.headers()) {
+    match access.judge(peer, request.method(), request.uri(), request.headers()) {
         Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
         Err(refusal) => Ok(request.into_response(refusal.answer()).map_into_right_body()),
     }
@@ -154,14 +160,17 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Returns whether whoever asks is on this machine.
-fn comes_from_here(peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+fn comes_from_here(peer: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> bool {
     let passed_on = headers.contains_key(FORWARDED)
         || headers.contains_key(VIA)
         || PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
     let mut hosts = headers.get_all(HOST);
+    // With HTTP/2 the name is here, and there is no `Host`.
+    let addressed = uri.authority();
     peer.is_some_and(|peer| peer.to_canonical().is_loopback())
         && !passed_on
         && hosts.all(|host| host.to_str().is_ok_and(is_this_machine))
+        && addressed.is_none_or(|authority| is_this_machine(authority.as_str()))
 }
 
 /// Returns whether a `Host` can only mean this machine. Every other name may be somebody's who lets it point here.
@@ -195,7 +204,8 @@ mod tests {
 
     fn judge(token: Option<&str>, peer: &str, pairs: &[(&'static str, &'static str)]) -> Result<(), Refusal> {
         let access = Access::new(token.map(|token| AccessToken::new(token).unwrap()));
-        access.judge(Some(peer.parse().unwrap()), &Method::GET, &headers(pairs))
+        let peer = Some(peer.parse().unwrap());
+        access.judge(peer, &Method::GET, &Uri::from_static("/"), &headers(pairs))
     }
 
     #[test]
@@ -211,7 +221,8 @@ mod tests {
 
     #[test]
     fn a_peer_that_is_not_known_is_not_here() {
-        let judged = Access::new(None).judge(None, &Method::GET, &headers(&[("host", "localhost")]));
+        let headers = headers(&[("host", "localhost")]);
+        let judged = Access::new(None).judge(None, &Method::GET, &Uri::from_static("/"), &headers);
 
         assert_eq!(judged, Err(Refusal::NotHere));
     }
@@ -240,6 +251,21 @@ mod tests {
             let judged = judge(None, "127.0.0.1", &[("host", host)]);
             assert_eq!(judged, Err(Refusal::NotHere), "{host}");
         }
+    }
+
+    #[test]
+    fn a_foreign_name_in_the_address_is_refused_as_well() {
+        let judge = |uri| {
+            let peer = Some([127, 0, 0, 1].into());
+            Access::new(None).judge(peer, &Method::GET, &Uri::from_static(uri), &headers(&[]))
+        };
+
+        assert_eq!(judge("https://localhost:8443/bot/status"), Ok(()));
+        assert_eq!(judge("https://evil.example/bot/status"), Err(Refusal::NotHere));
+        assert_eq!(
+            judge("https://localhost@evil.example/bot/status"),
+            Err(Refusal::NotHere)
+        );
     }
 
     #[test]
@@ -280,8 +306,10 @@ mod tests {
     #[test]
     fn whatever_changes_something_needs_the_header() {
         let access = Access::new(None);
-        let judge =
-            |method: Method, pairs| access.judge(Some([127, 0, 0, 1].into()), &method, &headers(pairs));
+        let judge = |method: Method, pairs| {
+            let peer = Some([127, 0, 0, 1].into());
+            access.judge(peer, &method, &Uri::from_static("/"), &headers(pairs))
+        };
 
         for method in [
             Method::POST,

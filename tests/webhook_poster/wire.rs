@@ -65,6 +65,14 @@ impl Wire {
         self.stream.write_all(bytes)
     }
 
+    /// Reads the status of an answer that need not end.
+    pub(crate) fn read_status(&mut self) -> io::Result<u16> {
+        let mut line = String::new();
+        self.reader.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        status.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
     pub(crate) fn read(&mut self) -> io::Result<Answer> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
