@@ -293,6 +293,8 @@ fn a_full_disk_makes_a_bot_not_ready_until_there_is_room() {
         return;
     }
     let scene = Scene::new();
+    let ann = scene.stage.bot.user("Ann");
+    ann.say("one");
     let program = scene.stage.run_example_with("monitor", |command| {
         command
             .env("ADDRESS", "127.0.0.1:0")
@@ -317,7 +319,7 @@ fn a_full_disk_makes_a_bot_not_ready_until_there_is_room() {
     until_blocking("it is ready", || ready().contains(r#""ready":true"#));
 
     let strace = scene.inject_into(&program, "pwrite64", "pwrite64:error=ENOSPC:when=1+");
-    scene.stage.bot.user("Ann").say("hello");
+    ann.say("two");
     until_blocking("it says why it is not", || {
         let answer = ready();
         answer.contains(" 503 ") && answer.contains(r#""code":"journal_blocked""#)

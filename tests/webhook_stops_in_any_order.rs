@@ -13,14 +13,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpResponse, HttpServer, web};
 use actogram::{Bot, BotHandle, Context, Webhook, WebhookRoute};
 use support::{Gate, Log, Stage, on_actix, sharing, until, until_blocking};
 use webhook_poster::{
     Letter, Poster, SECRET,
     host::{Host, mounting, wait_blocking},
     text_update,
-    wire::{Answer, Wire, post},
+    wire::{Answer, Wire, post, request},
 };
 
 fn letters(count: i64) -> Vec<Letter> {
@@ -254,6 +254,26 @@ fn a_stopped_bot_lets_go_of_its_journal_although_its_route_lives() {
         };
         assert!(second.shutdown().await.unwrap().is_clean());
     });
+}
+
+#[test]
+fn a_route_of_the_host_that_panics_harms_no_bot() {
+    let (stage, handled) = (Stage::lenient(), Log::new());
+    let (bot, route) = start(&stage, None, &handled, &open_gate());
+    let host = Host::start(move |config| {
+        let panics = || async { panic!("a mistake of the host") as HttpResponse };
+        config.service(route.clone()).route("/", web::get().to(panics));
+    });
+
+    for id in 1..=10 {
+        let mut wire = Wire::open(host.address).unwrap();
+        assert!(wire.send(&request("GET", "/", &[], b"")).is_err());
+        assert_eq!(post_one(&host, id).join().unwrap().status, 200);
+    }
+
+    assert!(wait_blocking(bot.shutdown()).unwrap().is_clean());
+    assert_eq!(handled.len(), 10);
+    host.stop();
 }
 
 /// Starts a bot on a journal that the one before is about to let go.
