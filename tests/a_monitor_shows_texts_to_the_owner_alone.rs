@@ -408,6 +408,7 @@ fn every_answer_forbids_what_a_page_could_be_misused_for() {
             assert_eq!(header("x-content-type-options"), "nosniff");
             assert_eq!(header("x-frame-options"), "DENY");
             assert_eq!(header("cache-control"), "no-store");
+            assert_eq!(header("referrer-policy"), "no-referrer");
             assert!(!headers.contains_key("access-control-allow-origin"));
         }
         let refused = scene.watched.request(Method::POST, "/dead/1/drop", &[], "").await;

@@ -12,7 +12,7 @@ use actix_web::http::{Method, StatusCode};
 use actogram::{BotHandle, Context, HandlerError, HandlerResult, JournalConfig, RetryPolicy, monitor::scope};
 use actogram_simulator::{Fault, Restart, View};
 use serde_json::{Value, json};
-use support::{Gate, Stage, on_actix, sharing, until_snapshot};
+use support::{Gate, Stage, on_actix, sharing, until, until_snapshot};
 use tempfile::TempDir;
 use watched::{Watched, client};
 
@@ -121,8 +121,14 @@ fn a_bot_is_ready_from_its_first_poll_to_its_stop() {
             .until("/status", "it runs", |said| said.json()["work"]["running"] == 1)
             .await;
         let stopping = scene.bot.shutdown();
-        scene.until_reasons(&["stopping"]).await;
-        assert_eq!(scene.watched.get("/readyz").await.json()["left"], 1);
+        until("it stops", || scene.bot.is_stopping()).await;
+        // At once: what was known a moment ago does not count any more.
+        assert_eq!(reasons(&scene.watched.get("/readyz").await.json()), ["stopping"]);
+        let said = scene
+            .watched
+            .until("/readyz", "it says what is left", |said| said.json()["left"] == 1)
+            .await;
+        assert_eq!(reasons(&said.json()), ["stopping"]);
         assert_eq!(
             scene.watched.get("/healthz").await.json(),
             json!({ "healthy": true, "stage": "stopping" })

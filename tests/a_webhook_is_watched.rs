@@ -251,11 +251,13 @@ fn sixteen_pages_may_be_live_and_one_that_hangs_up_makes_room() {
             wire
         })
         .collect();
-    until_blocking("all places are taken", || {
-        let mut one_more = Wire::open(scene.host.address).unwrap();
-        one_more.write(&request("GET", "/bot/events", &[], b"")).unwrap();
-        one_more.read_status().unwrap() == 503
-    });
+    let taken: Vec<_> = idle.iter_mut().map(|wire| wire.read_status().unwrap()).collect();
+    assert_eq!(taken, [200; 16]);
+    let seventeenth = scene.send(&request("GET", "/bot/events", &[], b""));
+    assert_eq!(
+        (seventeenth.status, seventeenth.header("retry-after")),
+        (503, Some("10"))
+    );
 
     idle.truncate(8);
     until_blocking("there is room again", || {

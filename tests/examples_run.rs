@@ -4,15 +4,10 @@
 
 mod support;
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    process::Stdio,
-    time::Duration,
-};
+use std::{io::Write, process::Stdio};
 
 use rustix::process::Signal;
-use support::{Program, Stage, example, until_blocking};
+use support::{Program, Stage, example};
 
 #[test]
 fn the_smallest_bot_has_at_most_twelve_lines() {
@@ -94,7 +89,7 @@ fn two_bots_answer_each_in_its_own_way() {
 
 #[cfg(all(feature = "monitor", feature = "webhook"))]
 mod an_embedded_bot {
-    use std::thread;
+    use std::{thread, time::Duration};
 
     use actogram::BotReport;
     use actogram_simulator::Fault;
@@ -112,7 +107,7 @@ mod an_embedded_bot {
                 .env("TELEGRAM_WEBHOOK_SECRET", SECRET)
                 .env("TELEGRAM_WEBHOOK_URL", "https://bots.example.org/telegram");
         });
-        until_blocking("the host listens", || {
+        support::until_blocking("the host listens", || {
             host.printed().contains("listening on http://")
         });
         let address = host.printed().split("http://").nth(1).unwrap().trim().to_owned();
@@ -180,7 +175,7 @@ mod an_embedded_bot {
         stage.until_blocking("the handler is in its send", |view| view.faults_left() == 0);
 
         host.signal(Signal::TERM);
-        until_blocking("the monitor tells of the stop", || {
+        support::until_blocking("the monitor tells of the stop", || {
             get("/bot/readyz").contains(r#""code":"stopping""#)
         });
         let late = post_update(&address, 2, ann.chat_id(), "late").join().unwrap();
@@ -209,7 +204,7 @@ fn the_monitored_bot_can_be_watched_until_it_stops_with_its_host() {
             .env("ADDRESS", "127.0.0.1:0")
             .env("ACTOGRAM_JOURNAL", "off");
     });
-    until_blocking("the host listens", || host.printed().contains("the page is at"));
+    support::until_blocking("the host listens", || host.printed().contains("the page is at"));
     let address = host.printed().split("http://").nth(1).unwrap().trim().to_owned();
     let address = address.trim_end_matches("/bot/");
     ann.say("hello");
@@ -272,7 +267,10 @@ fn the_playground_talks_shows_the_pipeline_and_stops_cleanly() {
 }
 
 /// Returns the whole answer, or as much of it as there was before the connection was cut.
+#[cfg(feature = "monitor")]
 fn http(address: &str, request: &str) -> String {
+    use std::{io::Read, net::TcpStream, time::Duration};
+
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();

@@ -124,7 +124,12 @@ fn bad_input_is_refused_with_its_status_and_nothing_is_stored() {
         }
         text
     };
-    let table: [(&str, Vec<u8>, u16); 14] = [
+    let announced = format!(
+        "POST /telegram HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\nx-telegram-bot-api-secret-token: {SECRET}\r\n\r\n",
+        10 << 20
+    );
+    let table: [(&str, Vec<u8>, u16); 15] = [
+        ("10 MB announced", announced.into_bytes(), 413),
         (
             "no secret",
             request("POST", "/telegram", &[], update.as_bytes()),
@@ -169,11 +174,18 @@ fn bad_input_is_refused_with_its_status_and_nothing_is_stored() {
         let answer = scene.send(request);
         assert_eq!(answer.status, *status, "{name}: {answer:?}");
         assert_eq!(answer.body, "", "{name}: no detail is told");
+        if matches!(status, 408 | 413) {
+            assert_eq!(
+                answer.header("connection"),
+                Some("close"),
+                "{name}: the rest is not read"
+            );
+        }
     }
 
     let refused = scene.counts().refused;
     assert_eq!(refused.wrong_secret, 4);
-    assert_eq!((refused.too_large, refused.too_slow), (2, 1));
+    assert_eq!((refused.too_large, refused.too_slow), (3, 1));
     assert_eq!((refused.not_an_update, refused.wrong_method), (5, 1));
     let stats = wait_blocking(scene.bot.journal_stats()).unwrap();
     assert_eq!(stats.unfinished, 0, "{stats:?}");

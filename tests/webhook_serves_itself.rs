@@ -6,9 +6,11 @@ mod support;
 mod webhook_poster;
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::ffi::OsStrExt,
     path::Path,
     process::Command,
     sync::Arc,
@@ -107,6 +109,22 @@ fn it_serves_its_route_and_nothing_else() {
     assert_eq!(Wire::once(address, &query).status, 403);
     program.signal(Signal::INT);
     assert!(program.wait().0.success());
+}
+
+#[test]
+fn an_address_that_is_no_text_is_not_passed_over() {
+    let stage = Stage::lenient();
+
+    let program = stage.run_example_with("webhook", |command| {
+        command
+            .env("TELEGRAM_WEBHOOK_SECRET", SECRET)
+            .env("TELEGRAM_WEBHOOK_URL", OsStr::from_bytes(b"https://\xff"))
+            .env("ADDRESS", "127.0.0.1:0");
+    });
+    let (status, printed) = program.wait();
+
+    assert!(!status.success());
+    assert!(printed.contains("TELEGRAM_WEBHOOK_URL"), "{printed}");
 }
 
 #[test]

@@ -321,7 +321,9 @@ mod tests {
             assert_eq!(judge(method.clone(), &[]), Err(Refusal::Header), "{method}");
             assert_eq!(judge(method, &[("x-actogram", "1")]), Ok(()));
         }
-        assert_eq!(judge(Method::GET, &[]), Ok(()));
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(judge(method, &[]), Ok(()));
+        }
     }
 
     #[test]

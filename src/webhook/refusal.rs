@@ -95,3 +95,37 @@ impl Refusal {
         response.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The server reads the status first and then the header; everything but 200 makes it send the update again.
+    #[test]
+    fn each_refusal_has_its_status_and_says_when_to_come_again_if_that_helps() {
+        for (refusal, status, retry_after) in [
+            (Refusal::WrongMethod, 405, None),
+            (Refusal::WrongNetwork, 403, None),
+            (Refusal::WrongSecret, 403, None),
+            (Refusal::TooLarge, 413, None),
+            (Refusal::TooSlow, 408, None),
+            (Refusal::CutOff, 400, None),
+            (Refusal::NotAnUpdate, 400, None),
+            (Refusal::Full, 503, Some("5")),
+            (Refusal::Busy, 503, Some("1")),
+            (Refusal::StillRunning, 503, Some("10")),
+            (Refusal::Closed, 503, Some("5")),
+            (Refusal::Failed, 503, Some("30")),
+        ] {
+            let response = refusal.response();
+
+            let told = response.headers().get(header::RETRY_AFTER);
+            assert_eq!(response.status(), status, "{refusal:?}");
+            assert_eq!(
+                told.map(|value| value.to_str().unwrap()),
+                retry_after,
+                "{refusal:?}"
+            );
+        }
+    }
+}

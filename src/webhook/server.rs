@@ -137,10 +137,10 @@ pub(crate) fn second_signal() -> impl Future<Output = ()> {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a second signal will not be noticed");
-                pending().await
+                pending::<()>().await;
             }
             // Only when the system ends.
-            Err(_ended) => pending().await,
+            Err(_ended) => pending::<()>().await,
         }
     }
 }

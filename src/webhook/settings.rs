@@ -285,10 +285,12 @@ mod tests {
             (webhook().path("telegram"), "path"),
             (webhook().path("/{bot}"), "path"),
             (webhook().path("/a b"), "path"),
-            (webhook().body_limit(0), "body_limit"),
+            (webhook().body_limit(1023), "body_limit"),
             (webhook().body_timeout(Duration::ZERO), "body_timeout"),
             (webhook().answer_within(Duration::from_secs(60)), "answer_within"),
+            (webhook().answer_within(Duration::ZERO), "answer_within"),
             (webhook().max_connections(0), "max_connections"),
+            (webhook().max_connections(100_001), "max_connections"),
             (webhook().register(""), "register"),
         ] {
             let error = wrong.check().unwrap_err().to_string();
