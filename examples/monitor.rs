@@ -4,7 +4,7 @@
 //! `ADDRESS` picks another place to listen. With `MONITOR_TOKEN` (16 characters or more) texts and chats are shown to whoever
 //! sends it, from anywhere; without it, to this machine alone. A text that begins with "fail" becomes a dead letter.
 
-use std::{env, io};
+use std::{env, io, process::ExitCode};
 
 use actix_web::{App, HttpServer, get};
 use actogram::{
@@ -13,7 +13,7 @@ use actogram::{
 };
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let token = env::var("MONITOR_TOKEN").ok().map(AccessToken::new).transpose()?;
     let bot = Bot::from_env().handlers(|| answer).start().await?;
 
@@ -28,6 +28,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     .workers(1)
     // The host decides when to stop, and in which order.
     .disable_signals()
+    // A client that does not hang up holds the stop no longer than this.
+    .shutdown_timeout(2)
     .bind(env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:8080".to_owned()))?;
     for address in server.addrs() {
         println!("the page is at http://{address}/bot/");
@@ -36,12 +38,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stop_server = server.handle();
     let server = actix_web::rt::spawn(server);
 
-    wait_for_signal().await?;
+    tokio::select! {
+        signal = wait_for_signal() => signal?,
+        // The bot has stopped by itself. Whoever watches the process may start it again.
+        _ = bot.wait() => {}
+    }
     // First the bot, while the monitor still tells that it stops. Its live pages end with it.
-    println!("{}", bot.shutdown().await?);
+    let report = bot.shutdown().await?;
+    println!("{report}");
     stop_server.stop(true).await;
     server.await??;
-    Ok(())
+    Ok(report.exit_code())
 }
 
 async fn answer(ctx: Context) -> HandlerResult {

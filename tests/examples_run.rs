@@ -212,6 +212,11 @@ fn the_monitored_bot_can_be_watched_until_it_stops_with_its_host() {
 
     let get = |path: &str| http(address, &format!("GET {path} HTTP/1.0\r\n\r\n"));
     let (home, health, ready) = (get("/"), get("/bot/healthz"), get("/bot/readyz"));
+    let probes = include_str!("../deploy/kubernetes/polling.yaml")
+        .split("httpGet: { path: ")
+        .skip(1)
+        .map(|rest| get(rest.split(',').next().unwrap()));
+    let probed: Vec<_> = probes.map(|answer| answer[9..12].to_owned()).collect();
     let (metrics, page) = (get("/bot/metrics"), get("/bot/"));
     host.signal(Signal::TERM);
     let (exit, printed) = host.wait();
@@ -222,6 +227,7 @@ fn the_monitored_bot_can_be_watched_until_it_stops_with_its_host() {
     );
     assert!(health.contains(r#""healthy":true"#), "{health}");
     assert!(ready.contains(r#""ready":true"#), "{ready}");
+    assert_eq!(probed, ["200"; 3]);
     assert!(
         metrics.contains("actogram_updates_received_total{bot="),
         "{metrics}"
@@ -230,6 +236,25 @@ fn the_monitored_bot_can_be_watched_until_it_stops_with_its_host() {
     assert!(exit.success(), "{printed}");
     assert!(printed.contains("stopped cleanly"), "{printed}");
     assert_eq!(ann.heard(), ["hello"]);
+}
+
+#[cfg(feature = "monitor")]
+#[test]
+fn the_monitored_program_ends_when_its_bot_does() {
+    let stage = Stage::new();
+    stage
+        .bot
+        .fault(actogram_simulator::Fault::Unauthorized.on("getUpdates"));
+    let host = stage.run_example_with("monitor", |command| {
+        command
+            .env("ADDRESS", "127.0.0.1:0")
+            .env("ACTOGRAM_JOURNAL", "off");
+    });
+
+    let (exit, printed) = host.wait();
+
+    assert_eq!(exit.code(), Some(1), "{printed}");
+    assert!(printed.contains("Unauthorized"), "{printed}");
 }
 
 #[test]
