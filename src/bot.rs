@@ -304,7 +304,8 @@ impl Bot {
     /// When a group becomes a supergroup its chat gets another id. What waits in the lane that the default gives the old
     /// one (`chat:<id>`), and what comes in it later, then goes into the lane of the new one. Lanes with other names are
     /// not touched: a function that names them after the chat has to treat both ids as one itself
-    /// ([`Update::moves_lane`]). With a webhook this needs a journal; without one both lanes stay what they are.
+    /// ([`Update::moves_lane`]). Without a journal moves are remembered until the process ends, the last 10,000 of them; with
+    /// a webhook, what is in hand of both lanes at that moment then goes on side by side, and what comes later after it.
     pub fn lane_by(mut self, choose: impl Fn(&Update) -> Lane + Send + Sync + 'static) -> Self {
         self.polling.lanes.lane_by = Some(std::sync::Arc::new(choose));
         self

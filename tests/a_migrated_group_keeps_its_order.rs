@@ -1,5 +1,5 @@
 //! A group that becomes a supergroup gets another chat id and stays one conversation: what was said before is handled
-//! before what was said after, one at a time, with and without a journal, and across kills.
+//! before what was said after, one at a time, with and without a journal, by webhook too, and across kills.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
@@ -76,6 +76,10 @@ fn conversation(stage: &Stage, group: &Chat, ann: &User) -> (Chat, Vec<(i64, Str
     )
 }
 
+fn has_begun(handled: &Handled, text: &str) -> bool {
+    handled.all().iter().any(|(_, done, _)| done == text)
+}
+
 fn has_ended(handled: &Handled, text: &str) -> bool {
     handled
         .all()
@@ -98,7 +102,10 @@ fn without_a_journal_both_ids_of_a_batch_are_one_lane() {
         bob.say("hello");
 
         let bot = noting(stage.actogram(), &handled, &gate).start().await.unwrap();
-        until("another chat is handled", || has_ended(&handled, "hello")).await;
+        until("the group and another chat are handled", || {
+            has_begun(&handled, "one…") && has_ended(&handled, "hello")
+        })
+        .await;
         assert_eq!(
             handled.len(),
             3,
@@ -117,6 +124,82 @@ fn without_a_journal_both_ids_of_a_batch_are_one_lane() {
         assert!(bot.shutdown().await.unwrap().is_clean());
         assert_eq!(one_by_one(&handled, &[&group, &supergroup])[..7], said);
     });
+}
+
+#[cfg(feature = "webhook")]
+mod by_webhook {
+    use std::net::TcpListener;
+
+    use actix_web::{App, HttpServer};
+    use actogram::Webhook;
+    use support::until_snapshot;
+
+    use super::*;
+
+    /// The server posts what is said in the supergroup while the handler for the group is still busy.
+    #[test]
+    fn without_a_journal_what_runs_in_the_group_ends_before_anything_of_the_supergroup_begins() {
+        on_actix(async {
+            let stage = Stage::posting_slowly();
+            let (group, ann, bob) = (
+                stage.bot.group("group"),
+                stage.bot.user("Ann"),
+                stage.bot.user("Bob"),
+            );
+            let (handled, gate) = (Handled::new(), Gate::closed());
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/telegram", listener.local_addr().unwrap());
+            let webhook = Webhook::new("0123456789abcdef-secret").register(url);
+            let bot = noting(stage.actogram(), &handled, &gate);
+            let (bot, route) = bot.start_webhook(webhook).await.unwrap();
+            let server = HttpServer::new(move || App::new().service(route.clone()))
+                .workers(1)
+                .disable_signals()
+                .listen(listener)
+                .unwrap()
+                .run();
+            let host = server.handle();
+            actix_rt::spawn(server);
+            // From the first acknowledgement on the server opens connections without delay.
+            bob.say("hi");
+            stage
+                .until("the webhook works", |view| view.confirmed().len() == 1)
+                .await;
+
+            group.say(&ann, "one…");
+            until("the group is being handled", || handled.len() == 3).await;
+            group.say(&ann, "two");
+            let supergroup = group.upgrade().unwrap();
+            supergroup.say(&ann, "three");
+            until_snapshot(&bot, "the supergroup has been posted", |snapshot| {
+                snapshot.engine.totals.accepted == 3
+            })
+            .await;
+            bob.say("hello");
+            until("another chat is handled", || has_ended(&handled, "hello")).await;
+            assert_eq!(
+                handled.len(),
+                5,
+                "nothing of the supergroup runs: {:?}",
+                handled.all()
+            );
+            gate.open();
+            stage
+                .until("all are acknowledged", |view| view.pending_count() == 0)
+                .await;
+
+            assert!(bot.shutdown().await.unwrap().is_clean());
+            host.stop(true).await;
+            let done = one_by_one(&handled, &[&group, &supergroup]);
+            let of = |chat: &Chat| -> Vec<_> {
+                let texts = done.iter().filter(|(id, _)| *id == chat.id());
+                texts.map(|(_, text)| text.as_str()).collect()
+            };
+            assert_eq!(of(&group), ["one…", "two", "service"]);
+            assert_eq!(of(&supergroup), ["service", "three"]);
+            assert_eq!(done[0].1, "one…");
+        });
+    }
 }
 
 #[cfg(feature = "journal")]
@@ -148,7 +231,10 @@ mod with_a_journal {
             all_journaled(&stage).await;
             let bob = stage.bot.user("Bob");
             bob.say("hello");
-            until("another chat is handled", || has_ended(&handled, "hello")).await;
+            until("the group and another chat are handled", || {
+                has_begun(&handled, "one…") && has_ended(&handled, "hello")
+            })
+            .await;
             assert_eq!(
                 handled.len(),
                 3,

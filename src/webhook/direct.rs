@@ -19,21 +19,24 @@ use tokio::{
     time::timeout,
 };
 
+use self::joined::JoinedLanes;
 use super::{monitor::WebhookMonitor, refusal::Refusal};
 use crate::update::Update;
+
+mod joined;
 
 /// How many updates that have ended are remembered: hours of a busy bot, in a few megabytes.
 const REMEMBERED: usize = 50_000;
 
 /// Which update it is. Ids may begin anew, so the content counts too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Identity {
+pub(super) struct Identity {
     id: i64,
     content: u64,
 }
 
 impl Identity {
-    fn of(update: &Update) -> Self {
+    pub(super) fn of(update: &Update) -> Self {
         let mut hasher = DefaultHasher::new();
         update.raw().hash(&mut hasher);
         Self {
@@ -62,7 +65,8 @@ struct Book {
     limit: usize,
     in_hand: HashMap<Identity, watch::Sender<bool>>,
     /// What the engine was given and has not ended.
-    given: HashMap<Seq, Identity>,
+    given: HashMap<Seq, (Identity, Lane)>,
+    lanes: JoinedLanes<(Identity, Update)>,
     ended: HashSet<Identity>,
     /// The same, oldest first.
     oldest: VecDeque<Identity>,
@@ -70,7 +74,7 @@ struct Book {
 }
 
 impl Book {
-    fn admit(&mut self, lane: Lane, update: Update) -> Admission {
+    fn admit(&mut self, lane: &Lane, update: Update) -> Admission {
         let identity = Identity::of(&update);
         if self.ended.contains(&identity) {
             return Admission::Known;
@@ -84,18 +88,32 @@ impl Book {
         if self.in_hand.len() >= self.limit {
             return Admission::Refused(Refusal::Busy);
         }
-        if self.to_engine.send((identity, lane, update)).is_err() {
+        if self.to_engine.is_closed() {
             return Admission::Refused(Refusal::Closed);
         }
+        if let Some((from, to)) = update.moves_lane() {
+            self.lanes.join(&from, &to);
+        }
+        let given = self.lanes.enter(lane, (identity, update));
+        self.give(given);
         let (ended, waits) = watch::channel(false);
         self.in_hand.insert(identity, ended);
         Admission::InHand(waits)
     }
 
+    fn give(&self, updates: impl IntoIterator<Item = (Lane, (Identity, Update))>) {
+        for (lane, (identity, update)) in updates {
+            // When the other end is gone everything in hand was abandoned.
+            let _ = self.to_engine.send((identity, lane, update));
+        }
+    }
+
     fn end(&mut self, seq: Seq) {
-        let Some(identity) = self.given.remove(&seq) else {
+        let Some((identity, lane)) = self.given.remove(&seq) else {
             return;
         };
+        let given = self.lanes.leave(&lane);
+        self.give(given);
         if let Some(ended) = self.in_hand.remove(&identity) {
             ended.send_replace(true);
         }
@@ -113,6 +131,7 @@ impl Book {
     fn abandon(&mut self) {
         self.open = false;
         self.in_hand.clear();
+        self.lanes = JoinedLanes::default();
     }
 }
 
@@ -137,6 +156,7 @@ impl DirectIntake {
             limit,
             in_hand: HashMap::new(),
             given: HashMap::new(),
+            lanes: JoinedLanes::default(),
             ended: HashSet::new(),
             oldest: VecDeque::new(),
             to_engine,
@@ -161,12 +181,12 @@ impl DirectIntake {
 
     /// Returns the id of the update that the engine was given with this seq and has not ended.
     pub(crate) fn update_id(&self, seq: Seq) -> Option<i64> {
-        self.lock().given.get(&seq).map(|identity| identity.id)
+        self.lock().given.get(&seq).map(|(identity, _)| identity.id)
     }
 
     /// Returns when the update has ended. Dropping the future stops only the waiting.
     pub(super) async fn take(&self, lane: Lane, update: Update) -> Result<(), Refusal> {
-        let admission = self.lock().admit(lane, update);
+        let admission = self.lock().admit(&lane, update);
         let mut ended = match admission {
             Admission::InHand(ended) => ended,
             Admission::Known => {
@@ -203,7 +223,7 @@ impl Source for PostedSource {
         let deliveries = batch.into_iter().map(|(identity, lane, update)| {
             let seq = Seq(self.last_seq.get() + 1);
             self.last_seq.set(seq.0);
-            book.given.insert(seq, identity);
+            book.given.insert(seq, (identity, lane.clone()));
             Delivery::new(seq, lane, update)
         });
         Ok(deliveries.collect())

@@ -45,6 +45,11 @@ impl Stage {
         Self::with(Simulator::builder().local(true).clock_rate(50))
     }
 
+    /// As [`posting`](Self::posting), with seconds as long as ours: a handler that waits at a gate loses no request.
+    pub(crate) fn posting_slowly() -> Self {
+        Self::with(Simulator::builder().local(true))
+    }
+
     fn with(simulator: SimulatorBuilder) -> Self {
         let simulator = simulator.start().unwrap();
         let bot = simulator.bot();

@@ -229,6 +229,110 @@ fn a_commit_during_a_pause_forgets_nothing() {
     });
 }
 
+/// Returns the lanes in which the engine is given what comes next.
+async fn lanes(scene: &Scene) -> Vec<String> {
+    let batch = scene.source.next_batch(Credit(100)).await.unwrap();
+    batch.iter().map(|delivery| delivery.lane.to_string()).collect()
+}
+
+fn said(id: i64, chat: i64) -> String {
+    format!(r#"{{"update_id":{id},"message":{{"chat":{{"id":{chat}}}}}}}"#)
+}
+
+const ENDS: &str = r#"{"update_id":3,"message":{"chat":{"id":-7},"migrate_to_chat_id":-1007}}"#;
+const BEGINS: &str = r#"{"update_id":3,"message":{"chat":{"id":-1007},"migrate_from_chat_id":-7}}"#;
+
+#[test]
+fn either_service_message_leads_what_comes_into_the_lane_of_what_is_in_hand() {
+    for service in [ENDS, BEGINS] {
+        virtual_time(async {
+            let scene = Scene::new(10);
+            let _taken = scene.take(&said(1, -7));
+            settle().await;
+            let _taken = scene.take(service);
+            settle().await;
+            let _taken = [scene.take(&said(4, -1007)), scene.take(&said(5, -7))];
+            settle().await;
+
+            assert_eq!(lanes(&scene).await, ["chat:-7"; 4]);
+        });
+    }
+}
+
+#[test]
+fn what_is_held_is_given_to_the_engine_when_one_lane_is_empty_and_is_answered_when_it_has_ended() {
+    virtual_time(async {
+        let scene = Scene::new(10);
+        let _taken = [scene.take(&said(1, -7)), scene.take(&said(2, -1007))];
+        let given = scene.given().await;
+        let service = scene.take(ENDS);
+        settle().await;
+        let again = scene.take(ENDS);
+        settle().await;
+
+        scene.end(given[0].1, Ending::Done);
+        let then = scene.source.next_batch(Credit(100)).await.unwrap();
+
+        let found: Vec<_> = then
+            .iter()
+            .map(|one| (one.payload.id(), one.lane.as_str()))
+            .collect();
+        assert_eq!(found, [(3, "chat:-1007")], "once, behind what is there");
+        assert!(!service.is_finished());
+        scene.end(then[0].seq, Ending::Done);
+        assert_eq!((service.await.unwrap(), again.await.unwrap()), (Ok(()), Ok(())));
+    });
+}
+
+#[test]
+fn what_is_held_counts_as_in_hand_and_is_not_acknowledged_when_it_is_abandoned() {
+    virtual_time(async {
+        let scene = Scene::new(3);
+        let _taken = [scene.take(&said(1, -7)), scene.take(&said(2, -1007))];
+        let _given = scene.given().await;
+        let held = scene.take(BEGINS);
+        settle().await;
+        assert_eq!(scene.take(&said(4, 8)).await.unwrap(), Err(Refusal::Busy));
+
+        drop(scene.source);
+
+        assert_eq!(held.await.unwrap(), Err(Refusal::Closed));
+    });
+}
+
+#[test]
+fn a_service_message_that_was_refused_moves_nothing() {
+    virtual_time(async {
+        let scene = Scene::new(1);
+        let _taken = scene.take(&said(1, -7));
+        let given = scene.given().await;
+        assert_eq!(scene.take(ENDS).await.unwrap(), Err(Refusal::Busy));
+        scene.end(given[0].1, Ending::Done);
+
+        let _taken = scene.take(&said(2, -7));
+
+        assert_eq!(lanes(&scene).await, ["chat:-7"]);
+    });
+}
+
+#[test]
+fn lanes_with_names_of_their_own_do_not_move() {
+    virtual_time(async {
+        let scene = Scene::new(10);
+        for (text, lane) in [
+            (ENDS, "own:-7"),
+            (&said(4, -7), "own:-7"),
+            (&said(5, -7), "bypass:5"),
+        ] {
+            let update = Update::from_json(text).unwrap();
+            let admission = scene.intake.lock().admit(&Lane::new(lane), update);
+            assert!(matches!(admission, Admission::InHand(_)));
+        }
+
+        assert_eq!(lanes(&scene).await, ["own:-7", "own:-7", "bypass:5"]);
+    });
+}
+
 #[test]
 fn what_has_ended_is_remembered_up_to_a_bound() {
     virtual_time(async {
@@ -236,7 +340,7 @@ fn what_has_ended_is_remembered_up_to_a_bound() {
         let last = i64::try_from(REMEMBERED).unwrap() + 1;
         for id in 1..=last {
             let update = Update::from_json(&text(id)).unwrap();
-            let admission = scene.intake.lock().admit(update.lane().clone(), update);
+            let admission = scene.intake.lock().admit(&update.lane().clone(), update);
             assert!(matches!(admission, Admission::InHand(_)));
             let given = scene.given().await;
             scene.end(given[0].1, Ending::Done);
