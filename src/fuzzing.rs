@@ -2,7 +2,10 @@
 //!
 //! Not part of the public interface: it may change or vanish in any release.
 
-use std::{future::poll_fn, pin::pin};
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 use actix_http::body::MessageBody;
 use bytes::Bytes;
@@ -12,6 +15,8 @@ pub use crate::extract::{
     command_text::{CommandText, parse as parse_command},
     words::Words,
 };
+#[cfg(feature = "webhook")]
+pub use crate::webhook::fuzzing::{PostedIdentity, is_from_telegram, posted_update, secret_matches};
 
 /// Reads a response of the Bot API server and returns the JSON text of its result. `retry_after` is the header, in
 /// seconds.
@@ -54,21 +59,27 @@ pub struct WrittenForm {
     pub body: Vec<u8>,
 }
 
-/// Writes a form. Needs a runtime, as an upload does.
+/// Writes a form without files, on this thread: handing it to another one, as uploads do, would take longer than everything
+/// else. `None` when there is a file to wait for.
 ///
 /// # Errors
 ///
-/// [`ApiError::File`] when a file cannot be read.
-pub async fn write_form(form: &MultipartForm) -> Result<WrittenForm, ApiError> {
-    let mut opened = pin!(form.open().await?);
+/// [`ApiError::File`] when a file cannot be opened.
+pub fn write_form(form: &MultipartForm) -> Result<Option<WrittenForm>, ApiError> {
+    let mut opened = pin!(form.open_here()?);
     let (content_type, announced_len) = (opened.content_type(), opened.len());
     let mut body = Vec::new();
-    while let Some(piece) = poll_fn(|cx| opened.as_mut().poll_next(cx)).await {
-        body.extend(piece?);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        match opened.as_mut().poll_next(&mut cx) {
+            Poll::Ready(Some(piece)) => body.extend(piece.map_err(ApiError::from)?),
+            Poll::Ready(None) => break,
+            Poll::Pending => return Ok(None),
+        }
     }
-    Ok(WrittenForm {
+    Ok(Some(WrittenForm {
         content_type,
         announced_len,
         body,
-    })
+    }))
 }

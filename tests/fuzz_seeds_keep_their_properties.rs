@@ -8,6 +8,8 @@ mod properties;
 
 use std::{fs, panic, path::PathBuf};
 
+#[cfg(feature = "webhook")]
+use properties::webhook;
 use properties::{address, command, envelope, form, response};
 
 /// Checks every file in the folders of the corpus with these names, and that they are not empty.
@@ -53,4 +55,28 @@ fn forms() {
 #[test]
 fn commands_and_their_arguments() {
     replay(&["commands"], command::check);
+}
+
+#[cfg(feature = "webhook")]
+#[test]
+fn requests_to_a_webhook() {
+    replay(
+        &["posts", "kinds", "messages", "hostile", "refused"],
+        webhook::check,
+    );
+}
+
+/// As deep as the largest body can be.
+#[cfg(feature = "webhook")]
+#[test]
+fn a_body_that_nests_as_deep_as_it_may_be_long() {
+    const DEPTH: usize = 1 << 19;
+    let (open, close) = ("[".repeat(DEPTH), "]".repeat(DEPTH));
+    for body in [
+        format!(r#"{{"update_id":1,"message":{open}{close}}}"#),
+        format!("{open}{close}"),
+        format!(r#"{{"update_id":1,"message":{open}{open}"#),
+    ] {
+        webhook::check(body.as_bytes());
+    }
 }

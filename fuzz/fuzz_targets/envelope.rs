@@ -4,6 +4,8 @@
 
 #[path = "../../tests/properties/json.rs"]
 mod json;
+#[path = "../../tests/properties/update_id.rs"]
+mod update_id;
 #[path = "../../tests/properties/writing.rs"]
 mod writing;
 #[path = "../../tests/properties/envelope.rs"]

@@ -139,6 +139,11 @@ impl MultipartForm {
             opened.unwrap_or_else(|error| Err(FileFault::new(PathBuf::new(), io::Error::other(error))));
         opened.map_err(ApiError::from)
     }
+
+    /// As [`open`](Self::open), blocking this thread.
+    pub(crate) fn open_here(&self) -> Result<FormBody, ApiError> {
+        FormBody::open(self.parts.clone()).map_err(ApiError::from)
+    }
 }
 
 impl fmt::Debug for MultipartForm {

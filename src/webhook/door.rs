@@ -78,7 +78,7 @@ impl Door {
 
     async fn let_in(&self, request: &HttpRequest, body: web::Payload) -> Result<(), Refusal> {
         if let Some(senders) = &self.senders
-            && !senders.is_telegram(request)
+            && !senders.is_telegram(request.headers(), request.peer_addr())
         {
             return Err(Refusal::WrongNetwork);
         }
@@ -123,7 +123,7 @@ impl Door {
 
 /// Reads the update. Everything with an `update_id` is one; what the error would say is nothing for the log, because it
 /// may be anybody's text.
-fn update_in(body: &[u8]) -> Result<Update, Refusal> {
+pub(super) fn update_in(body: &[u8]) -> Result<Update, Refusal> {
     let text = std::str::from_utf8(body).map_err(|_not_text| Refusal::NotAnUpdate)?;
     Update::from_json(text).map_err(|_not_an_update| Refusal::NotAnUpdate)
 }

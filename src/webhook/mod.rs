@@ -24,6 +24,7 @@ mod server;
 mod tls;
 mod monitor;
 mod error;
+pub(crate) mod fuzzing;
 
 #[cfg(feature = "journal")]
 pub(crate) use self::journaled::JournalIntake;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use actix_web::{HttpRequest, http::header::HeaderName};
+use actix_web::http::header::{HeaderMap, HeaderName};
 
 /// The networks from which Telegram's own server sends, with the lengths of their prefixes; see
 /// <https://core.telegram.org/bots/webhooks>.
@@ -21,12 +21,11 @@ pub(super) enum SenderAddress {
 }
 
 impl SenderAddress {
-    /// Returns whether a request comes from Telegram's own server.
-    pub(super) fn is_telegram(&self, request: &HttpRequest) -> bool {
+    /// Returns whether a request with these headers, over a connection from `peer`, comes from Telegram's own server.
+    pub(super) fn is_telegram(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
         let address = match self {
-            Self::Peer => request.peer_addr().map(|peer| peer.ip()),
-            Self::Header(name) => request
-                .headers()
+            Self::Peer => peer.map(|peer| peer.ip()),
+            Self::Header(name) => headers
                 .get_all(name)
                 .last()
                 .and_then(|value| last_address(value.to_str().ok()?)),
@@ -55,9 +54,13 @@ fn is_telegram(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
+    use actix_web::{HttpRequest, test::TestRequest};
 
     use super::*;
+
+    fn is_telegram_by(sender: &SenderAddress, request: &HttpRequest) -> bool {
+        sender.is_telegram(request.headers(), request.peer_addr())
+    }
 
     #[test]
     fn the_two_networks_of_telegram_end_where_they_are_documented_to() {
@@ -89,9 +92,9 @@ mod tests {
             .insert_header(("x-forwarded-for", "149.154.160.1"))
             .to_http_request();
 
-        assert!(!SenderAddress::Peer.is_telegram(&request));
+        assert!(!is_telegram_by(&SenderAddress::Peer, &request));
         let header = SenderAddress::Header(HeaderName::from_static("x-forwarded-for"));
-        assert!(header.is_telegram(&request));
+        assert!(is_telegram_by(&header, &request));
     }
 
     #[test]
@@ -111,7 +114,7 @@ mod tests {
                 request = request.append_header(("x-forwarded-for", *value));
             }
             assert_eq!(
-                header.is_telegram(&request.to_http_request()),
+                is_telegram_by(&header, &request.to_http_request()),
                 telegram,
                 "{values:?}"
             );

@@ -5,6 +5,7 @@ use actogram::update::{BatchError, EnvelopeError, Update, UpdateKind, split};
 
 use super::{
     json::{Members, is_json},
+    update_id::{integer, update_id},
     writing::written_anew,
 };
 
@@ -67,11 +68,8 @@ fn check_update(text: &str, is_json: bool) {
 
 /// The update id, and the chat of the first message, as far as a slow reader can tell.
 fn read_slowly(text: &str) -> Option<(Option<i64>, Option<i64>)> {
-    let digits = |json: &str| serde_json::from_str::<String>(json).ok()?.parse().ok();
     let top = Members::of(text)?;
-    let id = top
-        .all("update_id")
-        .find_map(|json| integer(json).or_else(|| digits(json)));
+    let id = update_id(&top);
 
     let Some(message) = top.all("message").find(|json| json.starts_with('{')) else {
         return Some((id, None));
@@ -106,15 +104,5 @@ fn check_batch(text: &str, is_json: bool) {
         let parts = split(&batch).expect("an element cannot spoil its batch");
         assert_eq!((parts.len(), parts[1].get()), (3, text.trim()));
         assert_eq!(Update::from_raw(parts[2]).map(|update| update.id()).ok(), Some(2));
-    }
-}
-
-/// Returns an integer within 64 bits with sign.
-fn integer(json: &str) -> Option<i64> {
-    // Serde reads this one as a float.
-    if json == "-0" {
-        Some(0)
-    } else {
-        serde_json::from_str(json).ok()
     }
 }

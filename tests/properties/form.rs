@@ -4,15 +4,10 @@
 //! The bytes are parts separated by `0x1e`. A part is a name, or a name and a file name, and a content, separated by
 //! `0x1f`.
 
-use actix_rt::Runtime;
 use actogram::{
     api::MultipartForm,
     fuzzing::{WrittenForm, write_form},
 };
-
-thread_local! {
-    static RUNTIME: Runtime = Runtime::new().expect("the system has a runtime to give");
-}
 
 /// A part as it goes in or comes out.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,9 +26,9 @@ pub(crate) fn check(bytes: &[u8]) {
             None => form.text(&part.name, String::from_utf8_lossy(&part.content)),
         });
 
-    let written = RUNTIME
-        .with(|runtime| runtime.block_on(write_form(&form)))
-        .expect("there is no file to fail");
+    let written = write_form(&form)
+        .expect("there is no file to fail")
+        .expect("there is no file to wait for");
 
     assert_eq!(
         written.announced_len,

@@ -8,6 +8,9 @@ pub(crate) mod response;
 pub(crate) mod address;
 pub(crate) mod form;
 pub(crate) mod command;
+#[cfg(feature = "webhook")]
+pub(crate) mod webhook;
 
 mod json;
+mod update_id;
 mod writing;
