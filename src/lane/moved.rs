@@ -5,17 +5,33 @@ use std::collections::{HashMap, VecDeque};
 use actogram_actors::Lane;
 
 /// Which lanes go on as which others. At most [`MOST`](Self::MOST) are remembered, the oldest are forgotten first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct MovedLanes {
+    most: usize,
     /// Always leads to the end: no lane in here leads to another one in here.
     to: HashMap<Lane, Lane>,
     /// The lanes in `to`, oldest first.
     order: VecDeque<Lane>,
 }
 
+impl Default for MovedLanes {
+    fn default() -> Self {
+        Self::remembering(Self::MOST)
+    }
+}
+
 impl MovedLanes {
     /// Lanes that are remembered at most.
     pub(crate) const MOST: usize = 10_000;
+
+    /// Returns an empty one that remembers at most this many.
+    pub(crate) fn remembering(most: usize) -> Self {
+        Self {
+            most,
+            to: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
 
     /// Notes that `from` goes on as `to`. Returns where `from` leads now, or `None` when it was moved before, or `to` leads
     /// back to it.
@@ -29,7 +45,7 @@ impl MovedLanes {
         }
         self.to.insert(from.clone(), to.clone());
         self.order.push_back(from.clone());
-        if self.order.len() > Self::MOST
+        if self.order.len() > self.most
             && let Some(oldest) = self.order.pop_front()
         {
             self.to.remove(&oldest);
@@ -93,14 +109,15 @@ mod tests {
 
     #[test]
     fn the_oldest_are_forgotten_first() {
-        let mut moved = MovedLanes::default();
-        for n in 0..=MovedLanes::MOST {
+        let mut moved = MovedLanes::remembering(10);
+        for n in 0..=10 {
             moved.note(&lane(2 * n), &lane(2 * n + 1));
         }
 
         assert_eq!(moved.find(&lane(0)), &lane(0));
         assert_eq!(moved.find(&lane(2)), &lane(3));
-        assert_eq!(moved.to.len(), MovedLanes::MOST);
+        assert_eq!(moved.to.len(), 10);
+        assert_eq!(MovedLanes::default().most, MovedLanes::MOST);
     }
 
     #[cfg(feature = "journal")]

@@ -55,23 +55,15 @@ impl<J> Default for Joined<J> {
 impl<J> JoinedLanes<J> {
     /// Notes that `from` goes on as `to`. Does nothing when it was moved before, or when `to` leads back to it.
     pub(super) fn join(&mut self, from: &Lane, to: &Lane) {
-        let from_now = self.elsewhere.get(from).unwrap_or(from).clone();
         let Some(to) = self.moved.note(from, to) else {
             return;
         };
         let to = self.end_of(&to).clone();
-        if from_now == to {
-            return;
-        }
-        let Some(joining) = self.in_hand.remove(&from_now) else {
+        let Some(joining) = self.in_hand.remove(from) else {
             return;
         };
         for (lane, _) in &joining.given {
-            if *lane == to {
-                self.elsewhere.remove(lane);
-            } else {
-                self.elsewhere.insert(lane.clone(), to.clone());
-            }
+            self.elsewhere.insert(lane.clone(), to.clone());
         }
         let joined = self.in_hand.entry(to).or_default();
         joined.given.extend(joining.given);
@@ -132,11 +124,8 @@ impl<J> JoinedLanes<J> {
 
     /// Returns the lane as which this one goes on.
     fn end_of<'a>(&'a self, lane: &'a Lane) -> &'a Lane {
-        let elsewhere = |lane| self.elsewhere.get(lane);
-        elsewhere(lane).unwrap_or_else(|| {
-            let end = self.moved.find(lane);
-            elsewhere(end).unwrap_or(end)
-        })
+        let end = self.moved.find(lane);
+        self.elsewhere.get(end).unwrap_or(end)
     }
 }
 
