@@ -6,7 +6,6 @@
 //! again, because nobody got to read the acknowledgement, it is acknowledged once more.
 
 use std::{
-    cell::Cell,
     collections::{HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,7 +14,7 @@ use std::{
 
 use actogram_actors::{Credit, Delivery, Lane, Offset, Progress, Seq, Source, SourceError};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, watch},
     time::timeout,
 };
 
@@ -66,11 +65,13 @@ struct Book {
     in_hand: HashMap<Identity, watch::Sender<bool>>,
     /// What the engine was given and has not ended.
     given: HashMap<Seq, (Identity, Lane)>,
+    last_seq: u64,
     lanes: JoinedLanes<(Identity, Update)>,
     ended: HashSet<Identity>,
     /// The same, oldest first.
     oldest: VecDeque<Identity>,
-    to_engine: mpsc::UnboundedSender<(Identity, Lane, Update)>,
+    /// What the engine is to get, in the order of arrival.
+    waiting: VecDeque<(Lane, (Identity, Update))>,
 }
 
 impl Book {
@@ -88,32 +89,52 @@ impl Book {
         if self.in_hand.len() >= self.limit {
             return Admission::Refused(Refusal::Busy);
         }
-        if self.to_engine.is_closed() {
-            return Admission::Refused(Refusal::Closed);
-        }
         if let Some((from, to)) = update.moves_lane() {
             self.lanes.join(&from, &to);
         }
-        let given = self.lanes.enter(lane, (identity, update));
-        self.give(given);
         let (ended, waits) = watch::channel(false);
         self.in_hand.insert(identity, ended);
+        self.waiting.extend(self.lanes.enter(lane, (identity, update)));
         Admission::InHand(waits)
     }
 
-    fn give(&self, updates: impl IntoIterator<Item = (Lane, (Identity, Update))>) {
-        for (lane, (identity, update)) in updates {
-            // When the other end is gone everything in hand was abandoned.
-            let _ = self.to_engine.send((identity, lane, update));
+    /// Opens or closes for what arrives. The engine takes nothing as long as it is closed, which may be for good, so
+    /// whatever it has not taken is given up at once: the server sends it again, to another process if there is one.
+    fn set_open(&mut self, open: bool) {
+        self.open = open;
+        if !open {
+            self.give_up_waiting();
         }
+    }
+
+    fn give_up_waiting(&mut self) {
+        while let Some((lane, (identity, _))) = self.waiting.pop_front() {
+            self.in_hand.remove(&identity);
+            self.waiting.extend(self.lanes.leave(&lane));
+        }
+    }
+
+    /// Returns what the engine gets next, at most `most`.
+    fn take_waiting(&mut self, most: usize) -> Vec<Delivery<Update>> {
+        let most = most.min(self.waiting.len());
+        let mut batch = Vec::with_capacity(most);
+        for (lane, (identity, update)) in self.waiting.drain(..most) {
+            self.last_seq += 1;
+            let seq = Seq(self.last_seq);
+            self.given.insert(seq, (identity, lane.clone()));
+            batch.push(Delivery::new(seq, lane, update));
+        }
+        batch
     }
 
     fn end(&mut self, seq: Seq) {
         let Some((identity, lane)) = self.given.remove(&seq) else {
             return;
         };
-        let given = self.lanes.leave(&lane);
-        self.give(given);
+        self.waiting.extend(self.lanes.leave(&lane));
+        if !self.open {
+            self.give_up_waiting();
+        }
         if let Some(ended) = self.in_hand.remove(&identity) {
             ended.send_replace(true);
         }
@@ -131,6 +152,7 @@ impl Book {
     fn abandon(&mut self) {
         self.open = false;
         self.in_hand.clear();
+        self.waiting.clear();
         self.lanes = JoinedLanes::default();
     }
 }
@@ -139,6 +161,8 @@ impl Book {
 #[derive(Debug, Clone)]
 pub(crate) struct DirectIntake {
     book: Arc<Mutex<Book>>,
+    /// Something waits for the engine.
+    arrived: Arc<Notify>,
     monitor: WebhookMonitor,
     answer_within: Duration,
 }
@@ -150,26 +174,25 @@ impl DirectIntake {
         answer_within: Duration,
         monitor: WebhookMonitor,
     ) -> (Self, PostedSource) {
-        let (to_engine, posted) = mpsc::unbounded_channel();
         let book = Book {
             open: true,
             limit,
             in_hand: HashMap::new(),
             given: HashMap::new(),
+            last_seq: 0,
             lanes: JoinedLanes::default(),
             ended: HashSet::new(),
             oldest: VecDeque::new(),
-            to_engine,
+            waiting: VecDeque::new(),
         };
         let intake = Self {
             book: Arc::new(Mutex::new(book)),
+            arrived: Arc::default(),
             monitor,
             answer_within,
         };
         let source = PostedSource {
             intake: intake.clone(),
-            posted: tokio::sync::Mutex::new(posted),
-            last_seq: Cell::new(0),
         };
         (intake, source)
     }
@@ -188,7 +211,10 @@ impl DirectIntake {
     pub(super) async fn take(&self, lane: Lane, update: Update) -> Result<(), Refusal> {
         let admission = self.lock().admit(&lane, update);
         let mut ended = match admission {
-            Admission::InHand(ended) => ended,
+            Admission::InHand(ended) => {
+                self.arrived.notify_one();
+                ended
+            }
             Admission::Known => {
                 self.monitor.duplicate();
                 return Ok(());
@@ -206,27 +232,20 @@ impl DirectIntake {
 /// Gives the engine what is posted.
 pub(crate) struct PostedSource {
     intake: DirectIntake,
-    posted: tokio::sync::Mutex<mpsc::UnboundedReceiver<(Identity, Lane, Update)>>,
-    last_seq: Cell<u64>,
 }
 
 impl Source for PostedSource {
     type Payload = Update;
 
     async fn next_batch(&self, credit: Credit) -> Result<Vec<Delivery<Update>>, SourceError> {
-        let mut batch = Vec::new();
-        let mut posted = self.posted.lock().await;
-        // The intake holds on to the other end, so at least one comes.
-        posted.recv_many(&mut batch, credit.0).await;
-        // No await between here and the return: what is handed over is handed over.
-        let mut book = self.intake.lock();
-        let deliveries = batch.into_iter().map(|(identity, lane, update)| {
-            let seq = Seq(self.last_seq.get() + 1);
-            self.last_seq.set(seq.0);
-            book.given.insert(seq, (identity, lane.clone()));
-            Delivery::new(seq, lane, update)
-        });
-        Ok(deliveries.collect())
+        loop {
+            // No await between here and the return: what is handed over is handed over.
+            let batch = self.intake.lock().take_waiting(credit.0);
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
+            self.intake.arrived.notified().await;
+        }
     }
 
     fn record(&self, progress: Progress) {
@@ -235,10 +254,12 @@ impl Source for PostedSource {
             book.end(settled.seq);
             self.intake.monitor.accepted();
         }
+        // What was held may go now.
+        self.intake.arrived.notify_one();
     }
 
     fn set_open(&self, open: bool) {
-        self.intake.lock().open = open;
+        self.intake.lock().set_open(open);
     }
 
     async fn commit(&self) -> Result<Option<Offset>, SourceError> {

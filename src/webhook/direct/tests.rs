@@ -229,6 +229,35 @@ fn a_commit_during_a_pause_forgets_nothing() {
     });
 }
 
+/// The end of a stop may be far away, and another process may be there to handle it.
+#[test]
+fn what_the_engine_has_not_taken_when_it_closes_is_given_up_at_once() {
+    virtual_time(async {
+        let scene = Scene::new(10);
+        let started = Instant::now();
+        let running = scene.take(&text(1));
+        let given = scene.given().await;
+        let waiting = scene.take(&text(2));
+        settle().await;
+
+        scene.source.set_open(false);
+
+        assert_eq!(waiting.await.unwrap(), Err(Refusal::Closed));
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        assert!(!running.is_finished());
+        scene.source.set_open(true);
+        let again = scene.take(&text(2));
+        assert_eq!(
+            scene.given().await.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            [2],
+            "once"
+        );
+        scene.end(given[0].1, Ending::Done);
+        assert_eq!(running.await.unwrap(), Ok(()));
+        assert!(!again.is_finished());
+    });
+}
+
 /// Returns the lanes in which the engine is given what comes next.
 async fn lanes(scene: &Scene) -> Vec<String> {
     let batch = scene.source.next_batch(Credit(100)).await.unwrap();
@@ -297,6 +326,27 @@ fn what_is_held_counts_as_in_hand_and_is_not_acknowledged_when_it_is_abandoned()
         drop(scene.source);
 
         assert_eq!(held.await.unwrap(), Err(Refusal::Closed));
+    });
+}
+
+#[test]
+fn what_is_held_is_given_up_when_it_could_go_but_the_intake_is_closed() {
+    virtual_time(async {
+        let scene = Scene::new(3);
+        let taken = [scene.take(&said(1, -7)), scene.take(&said(2, -1007))];
+        let given = scene.given().await;
+        let held = scene.take(BEGINS);
+        settle().await;
+        scene.source.set_open(false);
+        assert!(!held.is_finished());
+
+        scene.end(given[0].1, Ending::Done);
+
+        assert_eq!(held.await.unwrap(), Err(Refusal::Closed));
+        assert!(taken[0].is_finished() && !taken[1].is_finished());
+        scene.source.set_open(true);
+        let _again = scene.take(BEGINS);
+        assert_eq!(lanes(&scene).await.len(), 1);
     });
 }
 
