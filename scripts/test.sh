@@ -22,8 +22,9 @@ if ! command -v cc >/dev/null; then install gcc libc6-dev; fi
 if ! command -v strace >/dev/null; then install strace; fi
 # Gives programs another wall clock.
 if ! command -v faketime >/dev/null; then install faketime; fi
-
 # Shows the live page of the monitor.
 if ! command -v chromium >/dev/null; then install --no-install-recommends chromium; fi
 
+# Most tests wait, for other programs or for time to pass.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-6}"
 cargo test --workspace --all-features "$@"
