@@ -216,9 +216,14 @@ fn all_shown_dead_letters_can_be_retried_at_once() {
         let scene = Scene::start(None).await;
         page.open(&scene.watched.url, DESK);
         until_letters(&mut page, 3);
-        scene.world.mended.store(true, SeqCst);
         scene.world.gate.open();
 
+        // They die again, and are as many as before.
+        page.value("window.first = document.querySelector('article')");
+        page.press("#dead", "Retry these");
+        page.until("!window.first.isConnected", "they are retried");
+        until_letters(&mut page, 3);
+        scene.world.mended.store(true, SeqCst);
         page.press("#dead", "Retry these");
         until_letters(&mut page, 0);
 

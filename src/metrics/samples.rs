@@ -80,15 +80,18 @@ pub(super) fn samples(vitals: &Vitals) -> Vec<Sample> {
         sheet.count(family::PANICKED, totals.panicked);
         sheet.count(family::OVERDUE, totals.overdue);
         sheet.put(family::ATTEMPT_SECONDS, None, Value::Histogram(snapshot.attempts));
-        let polling = &snapshot.engine.polling;
-        sheet.counts(
-            family::POLLS,
-            [("succeeded", polling.fetches), ("failed", polling.failures)],
-        );
         let polling = snapshot.polling;
-        sheet.count(family::POLL_CONFLICTS, polling.conflicts);
-        sheet.count(family::POLL_FLOOD_WAITS, polling.flood_waits);
-        sheet.count(family::POLL_RECONNECTS, polling.reconnects);
+        // What a webhook takes in is no answer to a poll.
+        if snapshot.webhook.is_none() {
+            let calls = &snapshot.engine.polling;
+            sheet.counts(
+                family::POLLS,
+                [("succeeded", calls.fetches), ("failed", calls.failures)],
+            );
+            sheet.count(family::POLL_CONFLICTS, polling.conflicts);
+            sheet.count(family::POLL_FLOOD_WAITS, polling.flood_waits);
+            sheet.count(family::POLL_RECONNECTS, polling.reconnects);
+        }
         sheet.count(family::UPDATE_ID_JUMPS, polling.id_jumps);
         sheet.count(family::UNREADABLE, polling.unreadable);
     }

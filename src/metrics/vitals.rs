@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Vitals {
     /// Id of the bot.
     pub bot_id: u64,
-    /// When this was asked for.
+    /// When the parts had answered.
     pub at: SystemTime,
     /// Whether it runs.
     pub stage: Stage,

@@ -11,7 +11,9 @@
 //! let server = HttpServer::new(move || {
 //!     App::new().service(actogram::monitor::scope("/bot", monitored.clone()))
 //! });
-//! server.bind("127.0.0.1:8080")?.run().await?;
+//! // The host stops the bot first, and then the server: streams of the page end with the bot.
+//! let server = server.disable_signals().bind("127.0.0.1:8080")?.run();
+//! # let _ = server;
 //! # Ok(())
 //! # }
 //! ```
