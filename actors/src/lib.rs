@@ -125,5 +125,5 @@ pub use pool::Placement;
 pub use retry::{RetryPlace, RetryPolicy};
 pub use shutdown::{ShutdownCoordinator, ShutdownReport, StopReason};
 pub use source::{Ending, Progress, Settled, Source};
-pub use supervisor::{Abandoned, Closing, DispatchBatch, DrainReport, Receipt, Supervisor};
+pub use supervisor::{Abandoned, DispatchBatch, DrainReport, Receipt, Refused, Supervisor};
 pub use threads::WorkerThreads;

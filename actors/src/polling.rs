@@ -18,7 +18,7 @@ use crate::{
     delivery::{Credit, Delivery, Offset, Seq},
     error::SourceError,
     source::Source,
-    supervisor::{Closing, DispatchBatch, Receipt},
+    supervisor::{DispatchBatch, Receipt, Refused},
 };
 
 /// Shortest pause between two tries of the last commit; short, because a deadline runs.
@@ -29,7 +29,7 @@ const COUNT_PATIENCE: Duration = Duration::from_millis(250);
 
 type Fetch<S> = LocalBoxFuture<'static, Result<Vec<Delivery<<S as Source>::Payload>>, SourceError>>;
 type Committing = LocalBoxFuture<'static, Result<Option<Offset>, SourceError>>;
-type NumberedReceipt = (u64, Result<Result<Receipt, Closing>, MailboxError>);
+type NumberedReceipt = (u64, Result<Result<Receipt, Refused>, MailboxError>);
 
 /// An order from the actor to its task, with the place for the answer.
 pub(crate) enum Command {
@@ -62,8 +62,8 @@ pub(crate) struct Committed {
 /// Why polling ended by itself.
 #[derive(Debug)]
 pub(crate) enum PollingEnded {
-    /// The source reported an error that only a person can mend.
-    Source(SourceError),
+    /// The source, or the receiver of the batches, reported an error that only a person can mend.
+    Failed(SourceError),
     /// The receiver of the batches is gone.
     DownstreamGone,
     /// The source panicked.
@@ -255,7 +255,16 @@ impl<S: Source> PollingTask<S> {
                     }
                 }
             }
-            Ok(Err(Closing)) => {
+            Ok(Err(Refused::Failed(error))) => {
+                self.credit = Credit::NONE;
+                let error = SourceError::fatal(error);
+                tracing::error!(
+                    error = error.chain(),
+                    "what was fetched cannot be handed over any more, it stays with its source"
+                );
+                self.end_by_itself(PollingEnded::Failed(error));
+            }
+            Ok(Err(Refused::Closing)) => {
                 self.credit = Credit::NONE;
                 // A receiver that closes by itself will not take anything again.
                 self.end_by_itself(PollingEnded::DownstreamGone);
@@ -295,7 +304,7 @@ impl<S: Source> PollingTask<S> {
                 self.untold = true;
                 if error.is_fatal() {
                     tracing::error!(error = error.chain(), "source failed for good");
-                    self.end_by_itself(PollingEnded::Source(error));
+                    self.end_by_itself(PollingEnded::Failed(error));
                 } else {
                     let backoff = self.backoff.next_delay(fastrand::f64());
                     let delay = error.retry_after().map_or(backoff, |asked| asked.max(backoff));

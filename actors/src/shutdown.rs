@@ -6,7 +6,7 @@
 //! poller too: a source that failed for good, or an actor that is lost, stops the engine the same way. When the source is
 //! to be emptied, the second half goes on fetching in between, which is in `emptying`.
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{cell::Cell, convert::Infallible, fmt, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Message};
 use futures_util::future::{OptionFuture, join};
@@ -50,7 +50,7 @@ pub enum StopReason {
     Requested,
     /// A signal, with its number.
     Signal(i32),
-    /// The source reported an error that only a person can mend.
+    /// The source, or the receiver that keeps what it gives, reported an error that only a person can mend.
     SourceFailed,
     /// A part of the engine was lost to a panic; see the log.
     Lost,
@@ -62,7 +62,7 @@ pub enum StopReason {
 pub struct ShutdownReport {
     /// What made it stop.
     pub reason: StopReason,
-    /// The error of a source that failed for good.
+    /// The error of a source, or of the receiver that keeps what it gives, that failed for good.
     pub source_error: Option<SourceError>,
     /// Highest seq that was handed over by the source.
     pub last_fetched: Option<Seq>,
@@ -132,6 +132,8 @@ pub struct ShutdownCoordinator<T: Payload> {
     stopping: watch::Sender<bool>,
     publish: Option<watch::Sender<Option<Arc<ShutdownReport>>>>,
     source_error: Option<SourceError>,
+    /// Whether a poller or its receiver was lost, whatever made the engine stop; shared with the stop.
+    lost: Rc<Cell<bool>>,
     signals: Option<SignalWatch>,
 }
 
@@ -166,6 +168,7 @@ impl<T: Payload> ShutdownCoordinator<T> {
             stopping,
             publish: Some(publish),
             source_error: None,
+            lost: Rc::default(),
             signals: None,
         };
         (coordinator, begun, published)
@@ -215,9 +218,10 @@ impl<T: Payload> actix::Handler<PollingStopped> for ShutdownCoordinator<T> {
     fn handle(&mut self, stopped: PollingStopped, ctx: &mut Self::Context) {
         let (reason, error) = match stopped.end {
             PollingEnded::Stopped => return,
-            PollingEnded::Source(error) => (StopReason::SourceFailed, Some(error)),
+            PollingEnded::Failed(error) => (StopReason::SourceFailed, Some(error)),
             PollingEnded::DownstreamGone | PollingEnded::Panicked => {
                 tracing::error!("a part of the engine was lost, stopping");
+                self.lost.set(true);
                 (StopReason::Lost, None)
             }
         };
@@ -251,6 +255,7 @@ impl<T: Payload> actix::Handler<Shutdown> for ShutdownCoordinator<T> {
                 supervisor: self.supervisor.clone(),
                 deadlines: self.deadlines,
                 drain_source: self.drain_source,
+                lost: Rc::clone(&self.lost),
             };
             let (source_error, signals) = (self.source_error.take(), self.signals.take());
             actix_rt::spawn(async move {
@@ -276,6 +281,7 @@ struct Parts<T: Payload> {
     supervisor: Addr<Supervisor<T>>,
     deadlines: Deadlines,
     drain_source: bool,
+    lost: Rc<Cell<bool>>,
 }
 
 impl<T: Payload> Parts<T> {
@@ -287,7 +293,7 @@ impl<T: Payload> Parts<T> {
         interruptions: mpsc::UnboundedReceiver<Interruption>,
     ) -> ShutdownReport {
         let started = Instant::now();
-        let mut lost_actor = reason == StopReason::Lost;
+        let mut lost_actor = false;
 
         let mut last_fetched = None;
         if let Some(feeder) = &self.feeder {
@@ -316,6 +322,7 @@ impl<T: Payload> Parts<T> {
             lost_actor = true;
         }
 
+        lost_actor |= self.lost.get();
         let report = ShutdownReport {
             reason,
             source_error: source_error.or(finished.source_error),

@@ -5,7 +5,10 @@
 //! and its deliveries count a failed attempt), and a receipt for every batch as soon as there is credit again.
 //! All decisions are the backlog's; this file is messages and timers.
 
-use std::time::{Duration, Instant};
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 
 use actix::{
     Actor, ActorContext, AsyncContext, Context, MailboxError, Message, MessageResult, ResponseFuture,
@@ -34,7 +37,7 @@ pub struct DispatchBatch<T> {
 }
 
 impl<T: Payload> Message for DispatchBatch<T> {
-    type Result = Result<Receipt, Closing>;
+    type Result = Result<Receipt, Refused>;
 }
 
 /// Reply to a batch: how much more can be taken, and what ended meanwhile.
@@ -48,10 +51,18 @@ pub struct Receipt {
     pub unfinished: usize,
 }
 
-/// Reply to a batch that was not accepted because the receiver has stopped; none of it was handled.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("no more deliveries are accepted: the engine is closing")]
-pub struct Closing;
+/// Reply to a batch that was not accepted; none of it was handled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The receiver has stopped.
+    #[error("no more deliveries are accepted: the engine is closing")]
+    Closing,
+    /// The receiver has failed for good: the engine drains and stops, and reports this error as the one of its
+    /// [source](crate::ShutdownReport::source_error).
+    #[error("deliveries can no longer be accepted")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+}
 
 /// Finish what was accepted, at most until the deadline. The reply comes when that is over.
 #[derive(Debug)]
@@ -62,7 +73,7 @@ pub(crate) struct Drain {
 }
 
 impl Message for Drain {
-    type Result = Result<DrainReport, Closing>;
+    type Result = Result<DrainReport, Refused>;
 }
 
 /// What a drain achieved.
@@ -326,7 +337,7 @@ impl<T: Payload> Actor for Supervisor<T> {
 }
 
 impl<T: Payload> actix::Handler<DispatchBatch<T>> for Supervisor<T> {
-    type Result = ResponseFuture<Result<Receipt, Closing>>;
+    type Result = ResponseFuture<Result<Receipt, Refused>>;
 
     fn handle(&mut self, batch: DispatchBatch<T>, ctx: &mut Self::Context) -> Self::Result {
         if matches!(self.stage, Stage::Drained(_)) && !batch.deliveries.is_empty() {
@@ -334,7 +345,7 @@ impl<T: Payload> actix::Handler<DispatchBatch<T>> for Supervisor<T> {
                 deliveries = batch.deliveries.len(),
                 "batch came after the drain, left to its source"
             );
-            return Box::pin(std::future::ready(Err(Closing)));
+            return Box::pin(std::future::ready(Err(Refused::Closing)));
         }
         // One receipt is owed at most: an older question is answered with what there is.
         self.answer_now(Credit::NONE);
@@ -349,7 +360,7 @@ impl<T: Payload> actix::Handler<DispatchBatch<T>> for Supervisor<T> {
         let (reply, receipt) = oneshot::channel();
         self.asking = Some(Asking { reply, only_asked });
         self.advance(ctx);
-        Box::pin(async move { receipt.await.map_err(|_| Closing) })
+        Box::pin(async move { receipt.await.map_err(|_| Refused::Closing) })
     }
 }
 
@@ -419,7 +430,7 @@ impl<T: Payload> actix::Handler<TellWorkload> for Supervisor<T> {
 }
 
 impl<T: Payload> actix::Handler<Drain> for Supervisor<T> {
-    type Result = ResponseFuture<Result<DrainReport, Closing>>;
+    type Result = ResponseFuture<Result<DrainReport, Refused>>;
 
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) -> Self::Result {
         let (reply, report) = oneshot::channel();
@@ -441,7 +452,7 @@ impl<T: Payload> actix::Handler<Drain> for Supervisor<T> {
         if self.hurried {
             self.abandon();
         }
-        Box::pin(async move { report.await.map_err(|_| Closing) })
+        Box::pin(async move { report.await.map_err(|_| Refused::Closing) })
     }
 }
 

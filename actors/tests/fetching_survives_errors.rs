@@ -5,9 +5,13 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use actogram_actors::{Backoff, CreditPolicy, Outcome, SourceError, StopReason};
+use actix::{Actor, Context, ResponseFuture};
+use actogram_actors::{
+    Backoff, CreditPolicy, DispatchBatch, EngineHandle, Outcome, Receipt, Refused, ShutdownReport,
+    SourceError, StopReason,
+};
 use support::{Feed, Gate, engine, until, virtual_time};
 
 #[test]
@@ -98,6 +102,108 @@ fn a_source_that_panics_stops_the_engine_and_says_so() {
 
         assert_eq!(report.reason, StopReason::Lost);
         assert!(report.lost_actor && !report.is_clean());
+    });
+}
+
+/// The end of a receiver between two halves that can keep nothing any more.
+#[derive(Clone, Copy)]
+enum Failing {
+    Reported,
+    Panicking,
+}
+
+/// Waits at its gate and fails then.
+struct FailingReceiver(Gate, Failing);
+
+impl Actor for FailingReceiver {
+    type Context = Context<Self>;
+}
+
+impl actix::Handler<DispatchBatch<u64>> for FailingReceiver {
+    type Result = ResponseFuture<Result<Receipt, Refused>>;
+
+    fn handle(&mut self, _: DispatchBatch<u64>, _: &mut Self::Context) -> Self::Result {
+        let Self(gate, failing) = self;
+        let (gate, failing) = (gate.clone(), *failing);
+        Box::pin(async move {
+            gate.pass().await;
+            match failing {
+                Failing::Reported => Err(Refused::Failed("the disk is gone".into())),
+                Failing::Panicking => panic!("scripted panic of the receiver"),
+            }
+        })
+    }
+}
+
+/// Returns an engine in two halves: the receiver between them fails when the gate opens, and the second half's source when
+/// the test says so.
+async fn two_halves(failing: Failing) -> (EngineHandle, Gate, Feed) {
+    let (gate, feed) = (Gate::closed(), Feed::new());
+    let receiver = FailingReceiver(gate.clone(), failing).start().recipient();
+    let engine = engine(&feed, |_| async { Outcome::Done })
+        .fed_by(Feed::new().source(), receiver, Backoff::default())
+        .start()
+        .await
+        .unwrap();
+    until("the second half fetches", || feed.fetched_at().len() == 1).await;
+    (engine, gate, feed)
+}
+
+fn tells_of_the_disk(report: &Arc<ShutdownReport>) -> bool {
+    let error = report.source_error.as_ref().map(SourceError::chain);
+    report.reason == StopReason::SourceFailed
+        && error.as_deref() == Some("the disk is gone")
+        && !report.lost_actor
+}
+
+#[test]
+fn what_both_halves_share_and_has_failed_is_reported_whichever_half_is_the_first_to_tell() {
+    virtual_time(async {
+        let disk = || SourceError::fatal("the disk is gone");
+
+        let (engine, receiver, _) = two_halves(Failing::Reported).await;
+        receiver.open();
+        let report = engine.wait().await.unwrap();
+        assert!(tells_of_the_disk(&report), "the first half alone: {report:?}");
+
+        let (engine, receiver, second) = two_halves(Failing::Reported).await;
+        receiver.open();
+        second.fail(disk());
+        let report = engine.wait().await.unwrap();
+        assert!(tells_of_the_disk(&report), "the first half first: {report:?}");
+
+        let (engine, receiver, second) = two_halves(Failing::Reported).await;
+        second.fail(disk());
+        receiver.open();
+        let report = engine.wait().await.unwrap();
+        assert!(tells_of_the_disk(&report), "the second half first: {report:?}");
+
+        let (engine, _, second) = two_halves(Failing::Reported).await;
+        second.fail(disk());
+        let report = engine.wait().await.unwrap();
+        assert!(tells_of_the_disk(&report), "the second half alone: {report:?}");
+    });
+}
+
+#[test]
+fn a_receiver_that_panics_is_reported_as_lost_whatever_else_has_failed() {
+    virtual_time(async {
+        let (engine, receiver, _) = two_halves(Failing::Panicking).await;
+        receiver.open();
+        let report = engine.wait().await.unwrap();
+        assert_eq!(report.reason, StopReason::Lost);
+        assert!(report.lost_actor && report.source_error.is_none(), "{report:?}");
+
+        for receiver_first in [true, false] {
+            let (engine, receiver, second) = two_halves(Failing::Panicking).await;
+            if receiver_first {
+                receiver.open();
+            }
+            second.fail(SourceError::fatal("revoked"));
+            receiver.open();
+            let report = engine.wait().await.unwrap();
+            assert!(report.lost_actor, "{receiver_first}: {report:?}");
+        }
     });
 }
 

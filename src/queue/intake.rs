@@ -7,7 +7,7 @@
 use std::fmt;
 
 use actix::{Actor, Context, ResponseFuture};
-use actogram_actors::{Closing, Credit, Delivery, DispatchBatch, Ending, Progress, Receipt, Settled};
+use actogram_actors::{Credit, Delivery, DispatchBatch, Ending, Progress, Receipt, Refused, Settled};
 
 use super::{Queue, QueueError, Seam};
 use crate::{
@@ -38,17 +38,13 @@ impl<Q: Queue> Actor for Intake<Q> {
 }
 
 impl<Q: Queue> actix::Handler<DispatchBatch<Update>> for Intake<Q> {
-    type Result = ResponseFuture<Result<Receipt, Closing>>;
+    type Result = ResponseFuture<Result<Receipt, Refused>>;
 
     fn handle(&mut self, batch: DispatchBatch<Update>, _: &mut Self::Context) -> Self::Result {
         let (queue, monitor) = (self.queue.clone(), self.monitor.clone());
         Box::pin(async move {
-            let progress = keep(&queue, &monitor, batch.deliveries).await.map_err(|error| {
-                // The other half of the engine learns of it as well, and stops with the reason.
-                tracing::error!(%error, "batch was not kept, it stays with its source");
-                Closing
-            })?;
-            let room = queue.room().await.map_err(|_already_told| Closing)?;
+            let progress = keep(&queue, &monitor, batch.deliveries).await.map_err(refused)?;
+            let room = queue.room().await.map_err(refused)?;
             Ok(Receipt {
                 credit: Credit(room),
                 progress,
@@ -56,6 +52,11 @@ impl<Q: Queue> actix::Handler<DispatchBatch<Update>> for Intake<Q> {
             })
         })
     }
+}
+
+/// The other half of the engine learns of it as well; whichever is the first to tell, the bot stops with this reason.
+fn refused(error: QueueError) -> Refused {
+    Refused::Failed(error.into())
 }
 
 /// Makes a batch durable; from then on it has ended as far as its source is concerned.

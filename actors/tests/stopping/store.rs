@@ -10,7 +10,7 @@ use std::{
 
 use actix::{Actor, Context, Recipient, ResponseFuture};
 use actogram_actors::{
-    Closing, Credit, Delivery, DispatchBatch, Ending, Lane, Lanes, Offset, Progress, Receipt, Seq, Settled,
+    Credit, Delivery, DispatchBatch, Ending, Lane, Lanes, Offset, Progress, Receipt, Refused, Seq, Settled,
     Source, SourceError,
 };
 use tokio::{
@@ -174,7 +174,7 @@ impl Actor for Keeper {
 }
 
 impl actix::Handler<DispatchBatch<u64>> for Keeper {
-    type Result = ResponseFuture<Result<Receipt, Closing>>;
+    type Result = ResponseFuture<Result<Receipt, Refused>>;
 
     fn handle(&mut self, batch: DispatchBatch<u64>, _: &mut Self::Context) -> Self::Result {
         let Self(store, gate) = self;

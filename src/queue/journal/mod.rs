@@ -16,7 +16,11 @@ mod shelf;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -66,6 +70,8 @@ pub(crate) struct Journal {
     orders: mpsc::Sender<Order>,
     /// A lease that was asked for and not taken yet, so that dropping the future that waits for it loses nothing.
     pending: Arc<tokio::sync::Mutex<Option<Grant>>>,
+    /// Whether the writer was told to end.
+    closed: Arc<AtomicBool>,
 }
 
 impl Journal {
@@ -113,6 +119,7 @@ impl Journal {
         Ok(Self {
             orders,
             pending: Arc::default(),
+            closed: Arc::default(),
         })
     }
 
@@ -125,6 +132,7 @@ impl Journal {
             // A writer that is gone has nothing on lease.
             let _ = self.orders.send(Order::Return(tickets));
         }
+        self.closed.store(true, Ordering::Relaxed);
         let (reply, closed) = oneshot::channel();
         if self.orders.send(Order::Close(reply)).is_ok() {
             // An error means that the writer is gone, which is what we want.
@@ -135,6 +143,18 @@ impl Journal {
     /// Makes the end of an update durable while its handler goes on. Its lane waits for the handler all the same.
     pub(crate) async fn acknowledge(&self, ticket: Ticket) -> Result<(), QueueError> {
         self.ask(|reply| Order::Acknowledge { ticket, reply }).await
+    }
+
+    /// Returns why the writer does not answer.
+    fn gone(&self) -> QueueError {
+        let reason = if self.closed.load(Ordering::Relaxed) {
+            "it is closed"
+        } else {
+            "its thread was lost to a panic, whose message is on standard error; start the bot again"
+        };
+        QueueError {
+            reason: reason.to_owned(),
+        }
     }
 
     /// Returns what was granted to a lease whose future was dropped before it saw the answer.
@@ -150,8 +170,8 @@ impl Journal {
         order: impl FnOnce(oneshot::Sender<Result<R, QueueError>>) -> Order,
     ) -> Result<R, QueueError> {
         let (reply, answer) = oneshot::channel();
-        self.orders.send(order(reply)).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.orders.send(order(reply)).map_err(|_| self.gone())?;
+        answer.await.map_err(|_| self.gone())?
     }
 }
 
@@ -162,12 +182,6 @@ impl Drop for Withdraw<'_> {
     fn drop(&mut self) {
         // A writer that is gone grants nothing.
         let _ = self.0.send(Order::Withdraw);
-    }
-}
-
-fn gone() -> QueueError {
-    QueueError {
-        reason: "it is closed".to_owned(),
     }
 }
 
@@ -188,17 +202,17 @@ impl Queue for Journal {
         let (reply, answer) = oneshot::channel();
         self.orders
             .send(Order::Lease { limit, reply })
-            .map_err(|_| gone())?;
+            .map_err(|_| self.gone())?;
         let withdraw = Withdraw(&self.orders);
         let leased = pending.insert(answer).await;
         std::mem::forget(withdraw);
         *pending = None;
-        leased.map_err(|_| gone())?
+        leased.map_err(|_| self.gone())?
     }
 
     fn settle(&self, settlements: Vec<Settlement>) {
         if self.orders.send(Order::Settle(settlements)).is_err() {
-            tracing::error!("the journal is closed, what ended now will run again after the next start");
+            tracing::error!("the journal is closed, what ended now is not on record");
         }
     }
 
