@@ -4,9 +4,9 @@ use actogram_actors::Seq;
 
 #[cfg(feature = "journal")]
 use crate::queue::{InHand, Journal};
-use crate::source::PollingMonitor;
 #[cfg(feature = "webhook")]
 use crate::webhook::DirectIntake;
+use crate::{report::Fate, source::PollingMonitor};
 
 /// Where updates are kept until they are handled; cloning shares it.
 #[derive(Debug, Clone)]
@@ -30,6 +30,25 @@ impl Backing {
             Self::Poster(intake) => intake.update_id(seq),
             #[cfg(feature = "journal")]
             Self::Journal { in_hand, .. } => in_hand.update_id(seq),
+        }
+    }
+
+    /// Returns what becomes of an update that the engine was given with this seq and has abandoned.
+    #[cfg_attr(
+        not(feature = "journal"),
+        expect(unused_variables, reason = "only a journal knows seqs")
+    )]
+    pub(crate) fn fate(&self, seq: Seq) -> Fate {
+        match self {
+            Self::Server(_) => Fate::FetchedAgain,
+            #[cfg(feature = "webhook")]
+            Self::Poster(_) => Fate::PostedAgain,
+            #[cfg(feature = "journal")]
+            Self::Journal { in_hand, .. } if in_hand.is_acknowledged(seq) => Fate::Acknowledged,
+            #[cfg(feature = "journal")]
+            Self::Journal { journal, .. } if journal.is_at_most_once() => Fate::DeadLetter,
+            #[cfg(feature = "journal")]
+            Self::Journal { .. } => Fate::RunsAgain,
         }
     }
 
@@ -65,7 +84,9 @@ impl Backing {
                 journal
                     .acknowledge(ticket)
                     .await
-                    .map_err(|error| AckError::Journal { reason: error.reason })
+                    .map_err(|error| AckError::Journal { reason: error.reason })?;
+                in_hand.acknowledge(seq);
+                Ok(())
             }
         }
     }

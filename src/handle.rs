@@ -3,6 +3,8 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use actogram_actors::{EngineError, EngineHandle, LaneLoad, ShutdownReport, Snapshot, StopReason};
+#[cfg(feature = "metrics")]
+use tokio::sync::watch;
 
 #[cfg(feature = "monitor")]
 use crate::monitor::Lookout;
@@ -42,6 +44,8 @@ pub struct BotHandle {
     #[cfg(feature = "monitor")]
     lookout: Arc<Lookout>,
     broadcasts: Broadcasts,
+    #[cfg(feature = "metrics")]
+    last_report: Option<watch::Receiver<bool>>,
 }
 
 /// How things stand, at one moment.
@@ -103,7 +107,22 @@ impl BotHandle {
             #[cfg(feature = "monitor")]
             lookout: Arc::default(),
             broadcasts,
+            #[cfg(feature = "metrics")]
+            last_report: None,
         }
+    }
+
+    /// Reports the numbers to the recorder of the host from now on. Must be called on the thread of the bot.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn reporting(mut self) -> Self {
+        let (made, last_report) = watch::channel(false);
+        self.last_report = Some(last_report);
+        let bot = self.clone();
+        actix_rt::spawn(async move {
+            crate::metrics::publish(bot).await;
+            made.send_replace(true);
+        });
+        self
     }
 
     #[cfg(feature = "webhook")]
@@ -177,8 +196,10 @@ impl BotHandle {
 
     async fn conclude(&self, report: Result<Arc<ShutdownReport>, EngineError>) -> Result<BotReport, Error> {
         let engine_report = report?;
-        let report = BotReport::new(&engine_report, |seq| self.backing.update_id(seq));
+        let report = BotReport::new(&engine_report, &self.backing);
         self.broadcasts.conclude().await;
+        #[cfg(feature = "metrics")]
+        self.reported().await;
         self.backing.close().await;
         match (&engine_report.source_error, engine_report.reason) {
             (Some(error), StopReason::SourceFailed) => Err(Error::PollingFailed {
@@ -214,9 +235,20 @@ impl BotHandle {
     ///
     /// Returns [`EngineError::Gone`] when the bot has stopped.
     pub async fn snapshot(&self) -> Result<BotSnapshot, Error> {
-        Ok(BotSnapshot {
+        Ok(self.snapshot_with(self.engine.snapshot().await?).await)
+    }
+
+    /// Returns how things stood at the end, once the bot has stopped and when no part was lost that knows.
+    #[cfg(feature = "metrics")]
+    pub(crate) async fn last_snapshot(&self) -> Option<BotSnapshot> {
+        let engine = self.engine.report()?.last_look.clone()?;
+        Some(self.snapshot_with(engine).await)
+    }
+
+    async fn snapshot_with(&self, engine: Snapshot) -> BotSnapshot {
+        BotSnapshot {
             bot_id: self.api.bot_id(),
-            engine: self.engine.snapshot().await?,
+            engine,
             polling: self.monitor.counts(),
             unrouted: self.bot.unrouted(),
             #[cfg(feature = "webhook")]
@@ -224,7 +256,7 @@ impl BotHandle {
             calls: self.api.call_counts(),
             lines: self.api.stats().await.ok(),
             attempts: self.bot.handler_time.read(),
-        })
+        }
     }
 
     /// Returns whether the bot has begun to stop, or has stopped.
@@ -237,6 +269,22 @@ impl BotHandle {
     pub(crate) async fn stopped(&self) {
         // What became of it is told elsewhere.
         let _ = self.engine.wait().await;
+    }
+
+    /// Waits as [`stopped`](Self::stopped), and until its broadcasts have ended: nothing is counted any more.
+    #[cfg(feature = "metrics")]
+    pub(crate) async fn over(&self) {
+        self.stopped().await;
+        self.broadcasts.conclude().await;
+    }
+
+    /// Waits until the recorder of the host has the last numbers.
+    #[cfg(feature = "metrics")]
+    async fn reported(&self) {
+        if let Some(mut made) = self.last_report.clone() {
+            // A reporter that is gone, with its thread or by a panic of the recorder, reports no more.
+            let _ = made.wait_for(|made| *made).await;
+        }
     }
 
     /// Returns what made the bot stop, once it has stopped.

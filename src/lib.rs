@@ -129,7 +129,7 @@ pub use self::{
     handle::{BotHandle, BotSnapshot},
     handler::{Handler, HandlerError, HandlerResult},
     incoming::IncomingUpdate,
-    report::{AbandonedUpdate, BotReport},
+    report::{AbandonedUpdate, BotReport, Fate},
     respond::{Answer, Edit, InlineKeyboard, Reply, Respond},
     router::{CommandRoute, HandlerFn, Interests, Middleware, Next, Router},
     source::{PollingCounts, PollingError},

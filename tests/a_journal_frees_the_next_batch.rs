@@ -7,7 +7,7 @@ mod support;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use actogram::{Bot, BotHandle, BotReport, Context, HandlerError, HandlerResult, RetryPolicy};
+use actogram::{Bot, BotHandle, BotReport, Context, Fate, HandlerError, HandlerResult, RetryPolicy};
 use support::{Gate, Log, Stage, on_actix, sharing, until_snapshot};
 use tempfile::TempDir;
 
@@ -233,6 +233,12 @@ fn what_does_not_fit_into_the_deadline_is_left_told_and_handled_by_the_next_star
         let report = bot.shutdown().await.unwrap();
 
         assert_eq!((report.abandoned.len(), report.left), (3, Some(15)), "{report}");
+        assert!(
+            report
+                .abandoned
+                .iter()
+                .all(|abandoned| abandoned.fate == Fate::RunsAgain)
+        );
         assert!(!report.is_clean());
         assert_eq!(
             format!("{:?}", report.exit_code()),

@@ -4,7 +4,7 @@
 
 mod support;
 
-use actogram::{Context, Delivery, HandlerError, HandlerResult};
+use actogram::{Context, DeadLetterFilter, Delivery, Fate, HandlerError, HandlerResult};
 use support::{Log, Stage, collecting, on_actix, sharing, until_snapshot};
 
 #[test]
@@ -36,10 +36,23 @@ fn what_was_running_at_the_end_is_not_repeated_and_what_waited_runs() {
         .await;
 
         let report = first.shutdown_now().await.unwrap();
-        assert_eq!(report.abandoned.len(), 1);
+        let fates: Vec<_> = report.abandoned.iter().map(|abandoned| abandoned.fate).collect();
+        assert_eq!(fates, [Fate::DeadLetter]);
         assert_eq!(report.left, Some(1), "what has begun is never repeated: {report}");
         let second = bot().start().await.unwrap();
         support::until("the second one ran", || begun.len() == 2).await;
+        let dead = second
+            .dead_letters(DeadLetterFilter::new())
+            .await
+            .unwrap()
+            .letters;
+        assert_eq!(
+            dead.iter()
+                .map(|letter| Some(letter.update_id))
+                .collect::<Vec<_>>(),
+            [report.abandoned[0].update_id],
+            "as the report said"
+        );
         second.shutdown().await.unwrap();
 
         assert_eq!(begun.all(), ["hangs", "waits"]);

@@ -216,6 +216,7 @@ fn each_failure(calls: &str, step: usize, least: usize) {
                     "{what}: {status} after {call}: {printed}"
                 );
                 assert!(printed.contains("journal"), "{what}: {printed}");
+                assert!(!printed.contains("lost to a panic"), "{what}: {printed}");
                 failures += 1;
             }
         }

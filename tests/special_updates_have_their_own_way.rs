@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use actogram::{AckError, Context, update::UpdateKind};
+use actogram::{AckError, Context, Fate, update::UpdateKind};
 use serde_json::json;
 use support::{Gate, Log, Stage, on_actix, sharing, until, until_snapshot};
 
@@ -116,7 +116,8 @@ fn an_update_that_was_acknowledged_early_does_not_come_back() {
         let first = bot().start().await.unwrap();
         until("it is acknowledged", || begun.len() == 2).await;
 
-        first.shutdown_now().await.unwrap();
+        let report = first.shutdown_now().await.unwrap();
+        assert_eq!(report.abandoned[0].fate, Fate::Acknowledged);
         let second = bot().start().await.unwrap();
         until("the next one ran", || begun.len() == 3).await;
         second.shutdown().await.unwrap();

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use actogram::{Bot, BotHandle, BotReport, Context, EngineError, Error, HandlerResult, StopReason};
+use actogram::{Bot, BotHandle, BotReport, Context, EngineError, Error, Fate, HandlerResult, StopReason};
 use actogram_simulator::Fault;
 use support::{Gate, Log, Stage, on_actix, sharing, until, until_snapshot};
 
@@ -177,6 +177,12 @@ fn what_has_not_ended_at_the_deadline_is_dropped_reported_and_comes_again() {
             .map(|abandoned| (abandoned.update_id.unwrap(), abandoned.running))
             .collect();
         assert_eq!(abandoned, [(stuck, true), (behind, false), (other, true)]);
+        assert!(
+            report
+                .abandoned
+                .iter()
+                .all(|abandoned| abandoned.fate == Fate::FetchedAgain)
+        );
         let handled = Handled::new();
         let bot = noting(&stage, &handled).start().await.unwrap();
         stage

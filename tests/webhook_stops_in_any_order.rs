@@ -14,7 +14,7 @@ use std::{
 };
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use actogram::{Bot, BotHandle, Context, Webhook, WebhookRoute};
+use actogram::{Bot, BotHandle, Context, Fate, Webhook, WebhookRoute};
 use support::{Gate, Log, Stage, on_actix, sharing, until, until_blocking};
 use webhook_poster::{
     Letter, Poster, SECRET,
@@ -224,7 +224,10 @@ fn what_is_abandoned_at_the_deadline_is_left_to_the_server() {
 
     assert_eq!(running.join().unwrap().status, 503);
     assert_eq!(report.abandoned.len(), 1);
-    assert_eq!(report.abandoned[0].update_id, Some(1));
+    assert_eq!(
+        (report.abandoned[0].update_id, report.abandoned[0].fate),
+        (Some(1), Fate::PostedAgain)
+    );
     assert_eq!(handled.len(), 0);
     host.stop();
 }

@@ -15,7 +15,7 @@ use crate::{
         KeepSignals, Published, Shutdown, ShutdownCoordinator, ShutdownReport, StopReason, Stopping, Urgency,
     },
     signals::{self, Order},
-    supervisor::{Supervisor, TellWorkload},
+    supervisor::{Supervisor, TellWorkload, Workload},
 };
 
 /// Handle of a running engine: look at it, pause it, stop it.
@@ -60,6 +60,21 @@ pub struct Snapshot {
 impl Snapshot {
     /// Number of lanes in [`longest`](Self::longest).
     pub const LONGEST: usize = 10;
+
+    pub(crate) fn new(workload: Workload, polling: PollingState, stopping: bool) -> Self {
+        Self {
+            lanes: workload.counts.lanes,
+            running: workload.counts.running,
+            waiting: workload.counts.waiting,
+            retrying: workload.counts.retrying,
+            credit: workload.credit.0,
+            oldest_age: workload.oldest_age,
+            totals: workload.totals,
+            longest: workload.longest,
+            polling,
+            stopping,
+        }
+    }
 }
 
 impl fmt::Debug for EngineHandle {
@@ -220,17 +235,6 @@ impl EngineHandle {
             .await
             .map_err(|_| EngineError::Gone)?;
         let polling = self.polling.state().await.map_err(|_| EngineError::Gone)?;
-        Ok(Snapshot {
-            lanes: workload.counts.lanes,
-            running: workload.counts.running,
-            waiting: workload.counts.waiting,
-            retrying: workload.counts.retrying,
-            credit: workload.credit.0,
-            oldest_age: workload.oldest_age,
-            totals: workload.totals,
-            longest: workload.longest,
-            polling,
-            stopping: self.is_stopping(),
-        })
+        Ok(Snapshot::new(workload, polling, self.is_stopping()))
     }
 }

@@ -31,7 +31,7 @@
 //! - A lane with any backlog takes one turn per round: it never takes a slot from another, and a delivery that waits
 //!   for its turn or its repetition occupies no slot.
 //! - A delivery is reported to its source as settled only after its handler (or the dead letter hook) has ended.
-//!   Whatever is killed, dropped or abandoned before that stays unsettled and comes again.
+//!   Whatever is killed, dropped or abandoned before that stays unsettled, for its source to give it out again.
 //! - No more deliveries are held than the [`CreditPolicy`] allows.
 //! - A panic costs the delivery an attempt and nothing else. (With `panic = "abort"` it ends the process; the delivery
 //!   is then unsettled.)

@@ -203,14 +203,20 @@ impl<S: Source> PollingTask<S> {
     async fn remember(self) {
         let Self {
             mut orders,
-            state,
+            mut state,
             source,
+            backoff,
+            last_success,
             ..
         } = self;
         drop(source);
+        state.failures_in_a_row = backoff.failures();
         while let Some(order) = orders.recv().await {
             if let Command::Tell(reply) = order {
-                let _ = reply.send(state.clone());
+                let _ = reply.send(PollingState {
+                    last_success_age: last_success.map(|at| at.elapsed()),
+                    ..state.clone()
+                });
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::{
     delivery::{Offset, Payload, Seq},
     emptying::{self, Emptied, Interruption},
     error::SourceError,
+    handle::Snapshot,
     poller::PollerHandle,
     polling::{Committed, PollingEnded},
     signals::SignalWatch,
@@ -71,12 +72,14 @@ pub struct ShutdownReport {
     /// Whether the source was emptied, as far as it could be in time; `None` unless the engine was to do that
     /// ([`Engine::drain_source`](crate::Engine::drain_source)).
     pub emptied: Option<bool>,
-    /// How many deliveries the source keeps that have not ended, the abandoned ones included; `None` when it
-    /// [cannot tell](crate::Source::kept).
+    /// How many deliveries the source keeps for the next start, the abandoned ones that it gives out again included;
+    /// `None` when it [cannot tell](crate::Source::kept).
     pub left: Option<u64>,
     /// The offset in force at the source, or why it is not known. After an error, deliveries that were finished may
     /// come again; none is lost.
     pub committed: Result<Option<Offset>, SourceError>,
+    /// How things stood at the end, when all was over; `None` when a part was lost that knows.
+    pub last_look: Option<Snapshot>,
     /// Whether an actor was lost, so that the numbers above are incomplete.
     pub lost_actor: bool,
     /// Time from the first request to the end.
@@ -317,6 +320,7 @@ impl<T: Payload> Parts<T> {
             (None, own) => own,
             (Some(Err(error)), _) | (Some(_), Err(error)) => Err(error),
         };
+        let last_look = self.look().await;
         let patience = self.deadlines.workers;
         if self.supervisor.send(CloseWorkers { patience }).await.is_err() {
             lost_actor = true;
@@ -331,6 +335,7 @@ impl<T: Payload> Parts<T> {
             emptied: finished.emptied,
             left: own.left,
             committed,
+            last_look,
             lost_actor,
             took: started.elapsed(),
         };
@@ -386,6 +391,13 @@ impl<T: Payload> Parts<T> {
             Ok(Err(_)) | Err(_) => finished.lost_actor = true,
         }
         finished
+    }
+
+    /// Looks at what the workers and the poller have done. Nothing begins any more.
+    async fn look(&self) -> Option<Snapshot> {
+        let workload = self.supervisor.send(TellWorkload).await.ok()?;
+        let polling = self.feeder.as_ref().unwrap_or(&self.poller).state().await.ok()?;
+        Some(Snapshot::new(workload, polling, true))
     }
 
     /// A poller that is gone is an error of the commit.

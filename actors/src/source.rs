@@ -72,8 +72,8 @@ pub trait Source: 'static {
         std::future::ready(Ok(()))
     }
 
-    /// Returns how many deliveries the source keeps that have not ended, those that are given out included; `None` when it
-    /// cannot tell, which is the default. It goes into the log and into
+    /// Returns how many deliveries the source keeps that have not ended, those that are given out and would be given out again
+    /// included; `None` when it cannot tell, which is the default. It goes into the log and into
     /// [`ShutdownReport::left`](crate::ShutdownReport::left).
     fn kept(&self) -> impl Future<Output = Option<u64>> {
         std::future::ready(None)

@@ -86,8 +86,8 @@ pub struct DrainReport {
     pub retried: u64,
     /// Deliveries that became dead letters during the drain.
     pub dead: u64,
-    /// Deliveries that had not ended at the deadline, oldest first. They are unsettled: their source gives them
-    /// out again at the next start.
+    /// Deliveries that had not ended at the deadline, oldest first. They are unsettled: what becomes of them is up to
+    /// their source, which gives them out again at the next start unless it has a reason not to.
     pub abandoned: Vec<Abandoned>,
 }
 
@@ -100,7 +100,7 @@ pub struct Abandoned {
     pub lane: Lane,
     /// Number of its current attempt.
     pub attempt: u32,
-    /// Whether a handler was running, which then runs once more; otherwise it was waiting for its turn.
+    /// Whether a handler was running, so that some of its effects may have happened; otherwise it was waiting for its turn.
     pub running: bool,
 }
 

@@ -308,10 +308,14 @@ fn a_snapshot_tells_that_the_engine_stops_before_it_has() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let during = engine.snapshot().await.unwrap();
         gate.open();
-        report.await.unwrap();
+        let report = report.await.unwrap();
 
         assert_eq!((before.stopping, during.stopping), (false, true));
         assert_eq!(during.longest[0].lane.as_str(), "a");
         assert!(engine.is_stopping());
+        let last = report.last_look.as_ref().unwrap();
+        assert_eq!((last.totals.done, last.lanes, last.stopping), (1, 0, true));
+        assert_eq!(last.polling.fetches, 1);
+        assert!(last.polling.last_success_age >= Some(Duration::from_secs(1)));
     });
 }

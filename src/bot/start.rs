@@ -114,9 +114,9 @@ impl Bot {
         tracing::info!(bot_id = api.bot_id(), "started");
         publishing.begin(&api, &engine);
         let handle = BotHandle::new(engine, api, monitor, backing, bot, drain_deadline);
-        introduce.send_replace(Some(Arc::new(handle.clone())));
         #[cfg(feature = "metrics")]
-        actix_rt::spawn(crate::metrics::publish(handle.clone()));
+        let handle = handle.reporting();
+        introduce.send_replace(Some(Arc::new(handle.clone())));
         Ok(handle)
     }
 

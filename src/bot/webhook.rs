@@ -196,12 +196,13 @@ impl Bot {
             drain_deadline,
         )
         .with_webhook(monitor);
-        introduce.send_replace(Some(Arc::new(handle.clone())));
         #[cfg(feature = "metrics")]
-        actix_rt::spawn(crate::metrics::publish(handle.clone()));
+        let handle = handle.reporting();
+        introduce.send_replace(Some(Arc::new(handle.clone())));
         let stopped = handle.clone();
         actix_rt::spawn(async move {
-            stopped.stopped().await;
+            // What became of it is told to who asks.
+            let _ = stopped.wait().await;
             // The route lives as long as its host, and must not hold on to the journal.
             backing.close().await;
         });

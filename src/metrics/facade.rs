@@ -1,35 +1,37 @@
 //! Reporting to the recorder that the application has installed.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, pin::pin, time::Duration};
 
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use futures_util::future::{Either, select};
 use tokio::time::sleep;
 
 use super::{
     family::{Family, Kind},
     samples::{Sample, Value, samples},
-    vitals::{Stage, Vitals},
+    vitals::Vitals,
 };
 use crate::handle::BotHandle;
 
-/// Time between two reports to the recorder of the [`metrics`](https://docs.rs/metrics) facade.
+/// Time between two reports to the recorder of the [`metrics`](https://docs.rs/metrics) facade. The last one is made when the
+/// bot has stopped.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reports the numbers of a bot until it has stopped.
+/// Reports the numbers of a bot until it has stopped, and the final ones then. Ends within 2 s after that.
 pub(crate) async fn publish(bot: BotHandle) {
     describe();
     let mut reporter = Reporter::new(bot.api().bot_id());
-    loop {
-        let vitals = Vitals::of(&bot).await;
-        reporter.report(&vitals);
-        if matches!(vitals.stage, Stage::Stopped(_) | Stage::Lost) {
-            return;
+    let report_now_and_then = async {
+        loop {
+            reporter.report(&Vitals::of(&bot).await);
+            sleep(INTERVAL).await;
         }
-        tokio::select! {
-            () = sleep(INTERVAL) => {}
-            () = bot.stopped() => {}
-        }
+    };
+    match select(pin!(bot.over()), pin!(report_now_and_then)).await {
+        Either::Left(((), _)) => {}
+        Either::Right((never, _)) => match never {},
     }
+    reporter.report(&Vitals::last(&bot).await);
 }
 
 fn describe() {

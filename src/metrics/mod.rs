@@ -2,7 +2,7 @@
 //! Prometheus reads.
 //!
 //! With the cargo feature `metrics` a running bot reports to the recorder that the application has installed, every
-//! [`INTERVAL`]; without a recorder that comes to nothing. No recorder is installed here. [`render`] needs none: it writes
+//! [`INTERVAL`] and once more, with the final numbers, when it has stopped; without a recorder that comes to nothing. No recorder is installed here. [`render`] needs none: it writes
 //! the same numbers, under the same names, from [`Vitals`].
 //!
 //! ```no_run

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use actogram_actors::{LaneLoad, Snapshot, StopReason};
+use futures_util::future::{join, join3};
 use tokio::time::timeout;
 
 use super::outside::{Calls, Intake};
@@ -63,7 +64,7 @@ pub enum JournalVitals {
 impl Vitals {
     /// Asks every part of a bot how it is. Takes 2 s at most, and works on any async runtime that has tokio's timers.
     pub async fn of(bot: &BotHandle) -> Self {
-        let (snapshot, journal, longest) = futures_util::future::join3(
+        let (snapshot, journal, longest) = join3(
             timeout(PATIENCE, bot.snapshot()),
             JournalVitals::of(bot),
             timeout(PATIENCE, bot.longest_lanes(Snapshot::LONGEST)),
@@ -77,6 +78,15 @@ impl Vitals {
             snapshot: snapshot.ok().and_then(Result::ok),
             journal,
             longest: longest.ok().and_then(Result::ok).unwrap_or_default(),
+        }
+    }
+
+    /// As [`of`](Self::of), with the final numbers of a bot that has stopped, for as long as its journal is open.
+    pub(super) async fn last(bot: &BotHandle) -> Self {
+        let (vitals, snapshot) = join(Self::of(bot), timeout(PATIENCE, bot.last_snapshot())).await;
+        Self {
+            snapshot: snapshot.ok().flatten(),
+            ..vitals
         }
     }
 

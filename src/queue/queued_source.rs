@@ -21,6 +21,7 @@ struct Given {
     ticket: Ticket,
     update_id: i64,
     crashes: u32,
+    acknowledged: bool,
 }
 
 impl InHand {
@@ -37,6 +38,18 @@ impl InHand {
     /// Returns the id of the update that was given out with this seq.
     pub(crate) fn update_id(&self, seq: Seq) -> Option<i64> {
         self.lock().get(&seq).map(|given| given.update_id)
+    }
+
+    /// Takes note that the end of the update that was given out with this seq is on disk, though its handler goes on.
+    pub(crate) fn acknowledge(&self, seq: Seq) {
+        if let Some(given) = self.lock().get_mut(&seq) {
+            given.acknowledged = true;
+        }
+    }
+
+    /// Returns whether the end of the update that was given out with this seq is on disk.
+    pub(crate) fn is_acknowledged(&self, seq: Seq) -> bool {
+        self.lock().get(&seq).is_some_and(|given| given.acknowledged)
     }
 
     /// Returns how many attempts at the update that was given out with this seq the death of the process cut off.
@@ -78,6 +91,7 @@ impl<Q: Queue> Source for QueuedSource<Q> {
                     ticket: leased.ticket,
                     update_id: leased.update.id(),
                     crashes: leased.crashes,
+                    acknowledged: false,
                 };
                 in_hand.insert(seq, given);
                 let mut delivery = Delivery::new(seq, leased.lane, leased.update);

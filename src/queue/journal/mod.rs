@@ -72,6 +72,7 @@ pub(crate) struct Journal {
     pending: Arc<tokio::sync::Mutex<Option<Grant>>>,
     /// Whether the writer was told to end.
     closed: Arc<AtomicBool>,
+    at_most_once: bool,
 }
 
 impl Journal {
@@ -120,6 +121,7 @@ impl Journal {
             orders,
             pending: Arc::default(),
             closed: Arc::default(),
+            at_most_once: settings.at_most_once,
         })
     }
 
@@ -138,6 +140,11 @@ impl Journal {
             // An error means that the writer is gone, which is what we want.
             let _ = closed.await;
         }
+    }
+
+    /// Returns whether an attempt that has begun is never repeated.
+    pub(crate) fn is_at_most_once(&self) -> bool {
+        self.at_most_once
     }
 
     /// Makes the end of an update durable while its handler goes on. Its lane waits for the handler all the same.
@@ -325,6 +332,25 @@ mod tests {
         assert!(journal.lease(1).await.is_err());
 
         folders.open().await.close().await;
+    }
+
+    #[actix_rt::test]
+    async fn a_journal_whose_thread_was_lost_does_not_say_that_it_was_closed() {
+        let (orders, inbox) = mpsc::channel();
+        drop(inbox);
+        let journal = Journal {
+            orders,
+            pending: Arc::default(),
+            closed: Arc::default(),
+            at_most_once: false,
+        };
+
+        let lost = journal.room().await.unwrap_err();
+        journal.close().await;
+        let closed = journal.room().await.unwrap_err();
+
+        assert!(lost.reason.contains("lost to a panic"), "{lost}");
+        assert_eq!(closed.reason, "it is closed");
     }
 
     #[actix_rt::test]

@@ -18,17 +18,22 @@ impl Writer {
             .and_then(|()| {
                 let (open, wall) = (self.shelf.on_lease(), Timestamp::now());
                 let never_again = self.settings.at_most_once;
+                let mut dead = 0;
                 self.store.transaction(Durability::Power, |work| {
                     let errors = ["the bot stopped during the attempt, which is never repeated".to_owned()];
-                    open.iter().try_for_each(|ticket| {
-                        let row = RowId(ticket.0);
+                    for row in open.iter().map(|ticket| RowId(ticket.0)) {
                         if never_again {
-                            work.bury(row, DeadReason::Interrupted, &errors, wall).map(drop)
+                            dead += u32::from(work.bury(row, DeadReason::Interrupted, &errors, wall)?);
                         } else {
-                            work.release(row).map(drop)
+                            work.release(row)?;
                         }
-                    })
-                })
+                    }
+                    Ok(())
+                })?;
+                if dead > 0 {
+                    tracing::error!(dead, "attempts were cut off by the stop, dead letters");
+                }
+                Ok(())
             });
         let shrunk = written.and_then(|()| self.shrink(Instant::now() + SHRINK_TIME));
         match shrunk.and_then(|()| self.store.close()) {
@@ -39,7 +44,7 @@ impl Writer {
             ),
             Err(error) => tracing::error!(
                 reason = chain(&error),
-                "journal could not be closed in order, what ended last may run again"
+                "journal could not be closed in order, what ended last may not be on record"
             ),
         }
     }
