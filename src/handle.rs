@@ -264,6 +264,12 @@ impl BotHandle {
         self.engine.is_stopping()
     }
 
+    /// Waits until the bot begins to stop.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + use<> {
+        self.engine.stopping()
+    }
+
     /// Waits until the engine has stopped or its thread has ended.
     #[cfg(any(feature = "metrics", feature = "webhook"))]
     pub(crate) async fn stopped(&self) {

@@ -6,16 +6,26 @@ mod scripted_server;
 mod support;
 mod webhook_poster;
 
-use std::{io::Write, net::Ipv4Addr, path::Path, time::Instant};
+use std::{
+    io::Write,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Instant,
+};
 
 use actogram::{
     Bot, BotHandle, Context, Error, Webhook, WebhookError, WebhookRegistration, WebhookRoute, api::Server,
     update::UpdateKind,
 };
 use actogram_simulator::Fault;
-use scripted_server::{ScriptedServer, error, ok, raw};
-use support::{Stage, on_actix, until_snapshot};
-use webhook_poster::SECRET;
+use scripted_server::{Reply, ScriptedServer, error, ok, raw};
+use support::{Gate, Log, Stage, on_actix, sharing, until_blocking, until_snapshot};
+use webhook_poster::{
+    SECRET, text_update,
+    wire::{Wire, post},
+};
 
 const URL: &str = "https://bots.example.org/telegram";
 
@@ -236,6 +246,59 @@ fn stopping_does_not_wait_for_a_webhook_that_cannot_be_set() {
         assert!(last_error.unwrap().contains("getWebhookInfo"));
         assert!(bot.shutdown().await.unwrap().is_clean());
     });
+}
+
+/// It could overwrite what the next process has set meanwhile.
+#[test]
+fn a_stop_sets_nothing_any_more_although_it_drains() {
+    let (answer, held) = mpsc::channel();
+    let held = Arc::new(Mutex::new(held));
+    let server = ScriptedServer::start(move |request| match request.method.as_str() {
+        "getwebhookinfo" => Reply::Gate(Arc::clone(&held), 200, r#"{"ok":true,"result":{}}"#.to_owned()),
+        _ => ok("true"),
+    });
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (begun, gate) = (Log::new(), Gate::closed());
+    let bot = scripted(&server).handlers(sharing(
+        (begun.clone(), gate.clone()),
+        |(begun, gate): (Log<i64>, Gate), ctx: Context| async move {
+            begun.add(ctx.update().id());
+            if ctx.update().id() == 1 {
+                ctx.bot().unwrap().request_shutdown();
+                gate.pass().await;
+            }
+        },
+    ));
+    let running = thread::spawn(move || on_actix(bot.run_webhook(webhook(), address)).unwrap());
+    until_blocking("it listens", || TcpStream::connect(address).is_ok());
+    until_blocking("it asks", || !server.requests().is_empty());
+    let send = move |id| {
+        Wire::once(
+            address,
+            &post("/telegram", SECRET, text_update(id, id, "").as_bytes()),
+        )
+    };
+    let first = thread::spawn(move || send(1));
+    until_blocking("the handler runs", || begun.len() > 0);
+    let mut ids = 2..;
+    until_blocking("it drains", || send(ids.next().unwrap()).status == 503);
+
+    answer.send(()).unwrap();
+    // Time for a call that must not come.
+    for id in ids.take(50) {
+        assert_eq!(send(id).status, 503);
+    }
+    gate.open();
+
+    assert_eq!(first.join().unwrap().status, 200);
+    assert!(running.join().unwrap().is_clean());
+    let requests = server.requests();
+    eprintln!(
+        "{:?}",
+        requests.iter().map(|r| r.method.clone()).collect::<Vec<_>>()
+    );
+    let methods: Vec<&str> = requests.iter().map(|request| request.method.as_str()).collect();
+    assert!(!methods.contains(&"setwebhook"), "{methods:?}");
 }
 
 #[test]

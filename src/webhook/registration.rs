@@ -56,7 +56,7 @@ struct Info {
 
 impl Registration {
     /// Sets the webhook; returns after [`PATIENCE`] at the latest and then goes on in the background, until it worked, was
-    /// refused, or the bot has stopped.
+    /// refused, or the bot begins to stop.
     pub(crate) async fn begin(self, bot: &BotHandle) -> Result<(), WebhookError> {
         self.monitor
             .registration(WebhookRegistration::Pending { last_error: None });
@@ -64,9 +64,11 @@ impl Registration {
         let bot = bot.clone();
         actix_rt::spawn(async move {
             let result = tokio::select! {
+                // From the first moment of a stop on: another process may set its own webhook, which a late call would
+                // overwrite. What was set is not undone.
+                biased;
+                () = bot.stopping() => return,
                 result = self.repeat(bot.api()) => result,
-                // Stopping never waits for this, and never undoes it.
-                () = bot.stopped() => return,
             };
             // Whoever started the bot may have gone on.
             let _ = give.send(result);
