@@ -151,10 +151,15 @@ impl<Q: Queue> JournalIntake<Q> {
         // A task of its own: a client that hangs up takes neither the grant nor the count along.
         let push = actix_rt::spawn(async move {
             let pushed = queue.push(vec![(lane, update)]).await;
-            drop(used);
-            match pushed {
+            // Counted before a stop may believe that nothing comes any more.
+            match &pushed {
                 Ok(Pushed { duplicates: 0, .. }) => monitor.accepted(),
                 Ok(_) => monitor.duplicate(),
+                Err(_) => {}
+            }
+            drop(used);
+            match pushed {
+                Ok(_) => {}
                 // It was closed in the meantime.
                 Err(_) if !grants.open.load(Ordering::SeqCst) => return Err(Refusal::Closed),
                 Err(error) => {
