@@ -44,9 +44,14 @@ async fn main() -> Result<BotReport, Box<dyn Error>> {
     }
     let server = server.run();
     let stop_server = server.handle();
-    let serving = rt::spawn(server);
+    let mut serving = rt::spawn(server);
 
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        // The bot has stopped by itself, or nothing is served any more. Whoever watches the process may start it again.
+        _ = bot.wait() => {}
+        _ = &mut serving => {}
+    }
     // First the bot: its route answers 503 from now on, what runs is finished, and whoever waits for an answer gets it. Then
     // the server, because the routes may use the bot until then.
     let in_order = async {

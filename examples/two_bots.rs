@@ -4,10 +4,10 @@
 //! `TELEGRAM_BOT_TOKEN=… SECOND_BOT_TOKEN=… cargo run --example two_bots`, against any server with
 //! `TELEGRAM_API_URL=…`
 
-use std::{env, process::ExitCode};
+use std::{env, future::Future, process::ExitCode};
 
-use actogram::{Bot, Context, HandlerResult, WorkerThreads, api::Server};
-use futures_util::future::try_join;
+use actogram::{Bot, BotReport, Context, Error, HandlerResult, WorkerThreads, api::Server};
+use futures_util::future::join;
 
 #[actix::main]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
@@ -25,14 +25,25 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if let Ok(root) = env::var("TELEGRAM_API_URL") {
         second = second.server(root.parse::<Server>()?);
     }
-    let (first, second) = try_join(first.run(), second.run()).await?;
-    println!("first bot: {first}\nsecond bot: {second}");
-    let clean = first.is_clean() && second.is_clean();
-    Ok(if clean {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    // Not `try_join`: the failure of one would cut the other off in the middle of its work.
+    let first = told("first bot", Box::pin(first.run()));
+    let second = told("second bot", Box::pin(second.run()));
+    let (first, second) = join(first, second).await;
+    Ok(if first == ExitCode::SUCCESS { second } else { first })
+}
+
+/// Says how a bot has ended, when it has.
+async fn told(name: &str, end: impl Future<Output = Result<BotReport, Error>>) -> ExitCode {
+    match end.await {
+        Ok(report) => {
+            println!("{name}: {report}");
+            report.exit_code()
+        }
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn echo(ctx: Context) -> HandlerResult {
