@@ -66,12 +66,13 @@ fn a_control_command_passes_the_queue_of_its_chat() {
                 (gate.clone(), handled.clone()),
                 |(gate, handled): (Gate, Log<String>), ctx: Context| async move {
                     let text = ctx.text().unwrap_or_default().to_owned();
-                    match text.as_str() {
-                        "work" => gate.pass().await,
-                        "/stop" => gate.open(),
-                        _ => {}
+                    if text == "work" {
+                        gate.pass().await;
                     }
-                    handled.add(text);
+                    handled.add(text.clone());
+                    if text == "/stop" {
+                        gate.open();
+                    }
                 },
             ))
             .start()

@@ -132,7 +132,7 @@ pub enum EngineError {
     },
     /// A shared worker thread did not get round to building the handler within 10 s.
     #[error(
-        "worker thread {worker} does not answer: move what blocks it, in a handler of another bot, elsewhere"
+        "worker thread {worker} does not answer: move what blocks it, in a handler of another engine, elsewhere"
     )]
     WorkerBlocked {
         /// Index of the worker, counted from 0.

@@ -2,6 +2,7 @@
 
 use super::{
     family::{self, Family},
+    outside::Intake,
     vitals::{JournalVitals, Stage, Vitals},
 };
 use crate::timings::Timings;
@@ -82,7 +83,7 @@ pub(super) fn samples(vitals: &Vitals) -> Vec<Sample> {
         sheet.put(family::ATTEMPT_SECONDS, None, Value::Histogram(snapshot.attempts));
         let polling = snapshot.polling;
         // What a webhook takes in is no answer to a poll.
-        if snapshot.webhook.is_none() {
+        if !Intake::of(snapshot).by_webhook {
             let calls = &snapshot.engine.polling;
             sheet.counts(
                 family::POLLS,
