@@ -1,22 +1,19 @@
 //! With `Engine::drain_source` a stop handles all that the source keeps, within the one deadline.
 
-mod store;
-
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use actogram_actors::{
     Backoff, CreditPolicy, Delivery, Engine, EngineHandle, Failure, Outcome, RetryPlace, RetryPolicy, Seq,
     ShutdownReport, SourceError, StopReason,
 };
 use futures_util::future::LocalBoxFuture;
-use store::{Keeper, Store, StoreSource};
 use tokio::time::Instant;
 
-use super::support::{Feed, Gate, Graveyard, Log, Script, engine, engine_of, until, virtual_time};
+use super::support::{
+    Feed, Gate, Graveyard, Log, Script, engine, engine_of,
+    store::{Keeper, Store, StoreSource},
+    until, virtual_time,
+};
 
 const DEADLINE: Duration = Duration::from_secs(25);
 
@@ -241,58 +238,6 @@ fn it_can_be_looked_at_meanwhile_and_not_afterwards() {
 
         assert!(engine.snapshot().await.is_err());
     });
-}
-
-#[test]
-fn the_log_tells_how_much_is_left_at_the_start_meanwhile_and_at_the_end() {
-    virtual_time(async {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone());
-        let _listening = tracing::subscriber::set_default(subscriber.finish());
-        let (store, log) = (Store::new(), Log::new());
-        (0..100).for_each(|n| store.keep("a", n));
-        let engine = emptying(&store, &Feed::new(), noting(&log, seconds(1)));
-        let engine = started(engine, &store).await;
-
-        let report = engine.shutdown().await.unwrap();
-
-        let left = report.left.unwrap();
-        assert_eq!(lines.with("INFO", "emptying the source left=100"), 1);
-        assert_eq!(lines.with("INFO", "still emptying the source left="), 3);
-        assert_eq!(
-            lines.with(
-                "WARN",
-                &format!("the source is not empty, the next start goes on with it left={left}")
-            ),
-            1
-        );
-    });
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    /// Returns how many lines of this level hold the text; it follows the name of the module.
-    fn with(&self, level: &str, text: &str) -> usize {
-        let written = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let fits = |line: &&str| line.contains(level) && line.contains(&format!(": {text}"));
-        written.lines().filter(fits).count()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::super::support::Gate;
+use super::Gate;
 
 #[derive(Default)]
 struct Kept {
@@ -31,13 +31,13 @@ struct Kept {
 
 /// The test's end of the store.
 #[derive(Clone)]
-pub(super) struct Store {
+pub(crate) struct Store {
     kept: Arc<Mutex<Kept>>,
     changed: watch::Sender<()>,
 }
 
 impl Store {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             kept: Arc::default(),
             changed: watch::Sender::new(()),
@@ -50,32 +50,32 @@ impl Store {
         result
     }
 
-    pub(super) fn keep(&self, lane: &str, payload: u64) {
+    pub(crate) fn keep(&self, lane: &str, payload: u64) {
         self.change(|kept| kept.lanes.push(&Lane::new(lane), (payload, 1)));
     }
 
     /// Makes the next fetch fail.
-    pub(super) fn fail(&self, error: SourceError) {
+    pub(crate) fn fail(&self, error: SourceError) {
         self.change(|kept| kept.failure = Some(error));
     }
 
     /// Makes the next fetch panic.
-    pub(super) fn panic(&self) {
+    pub(crate) fn panic(&self) {
         self.change(|kept| kept.panics = true);
     }
 
     /// How many were given out so far.
-    pub(super) fn given_out(&self) -> u64 {
+    pub(crate) fn given_out(&self) -> u64 {
         self.kept.lock().unwrap().last_seq
     }
 
-    pub(super) fn source(&self) -> StoreSource {
+    pub(crate) fn source(&self) -> StoreSource {
         StoreSource(self.clone())
     }
 }
 
 /// The engine's end of the store.
-pub(super) struct StoreSource(Store);
+pub(crate) struct StoreSource(Store);
 
 impl Source for StoreSource {
     type Payload = u64;
@@ -160,10 +160,10 @@ impl Source for StoreSource {
 }
 
 /// What the first half fills the store through; batches wait at a gate before they are kept.
-pub(super) struct Keeper(Store, Gate);
+pub(crate) struct Keeper(Store, Gate);
 
 impl Keeper {
-    pub(super) fn start(store: &Store, gate: &Gate) -> Recipient<DispatchBatch<u64>> {
+    pub(crate) fn start(store: &Store, gate: &Gate) -> Recipient<DispatchBatch<u64>> {
         let keeper = Self(store.clone(), gate.clone());
         Actor::start(keeper).recipient()
     }
