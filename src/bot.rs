@@ -342,7 +342,7 @@ impl Bot {
     }
 
     /// Sets how long the server holds a poll when there is no update; default and most 50 s, at least 1 s, in whole
-    /// seconds.
+    /// seconds. It does not hold the first one, whose answer tells at once whether the bot can poll.
     pub fn poll_timeout(mut self, timeout: Duration) -> Self {
         self.polling.poll_timeout = timeout;
         self

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use actogram::{Bot, Context};
-use actogram_simulator::Fault;
+use actogram_simulator::{Fault, PollOutcome};
 use serde_json::json;
 use support::{Log, Stage, on_actix, sharing, until_snapshot};
 
@@ -52,6 +52,39 @@ fn another_poller_takes_the_poll_away_and_the_bot_comes_back() {
         assert_eq!(counts.conflicts, 3);
         assert!(bot.shutdown().await.unwrap().is_clean());
         assert_eq!(handled.all(), issued);
+    });
+}
+
+/// The first poll of a bot does not wait, and the server lets it pass by one that does.
+#[test]
+fn another_poller_from_before_the_start_is_met_by_the_second_poll() {
+    on_actix(async {
+        let stage = Stage::lenient();
+        stage.expect_violation("concurrent_polls");
+        let (ann, handled) = (stage.bot.user("Ann"), Log::new());
+        let other = || actix_rt::spawn(stage.call("getUpdates", &json!({"timeout": 50})));
+        let first = other();
+        stage.until("the other polls", |view| view.is_polling()).await;
+        let bot = noting(&stage, &handled).start().await.unwrap();
+        assert_eq!(first.await.unwrap(), 409, "the bot takes the poll");
+
+        let second = other();
+        until_snapshot(&bot, "the bot meets the conflict", |snapshot| {
+            snapshot.polling.conflicts == 1
+        })
+        .await;
+        assert_eq!(second.await.unwrap(), 409, "the bot has taken the poll back");
+        let issued = ann.say("hello");
+        stage
+            .until("it is confirmed", |view| view.pending_count() == 0)
+            .await;
+
+        let polls = stage.bot.polls();
+        let (passed, met) = (&polls[1], &polls[2]);
+        assert_eq!((passed.timeout, passed.outcome), (0, PollOutcome::Answered));
+        assert_eq!((met.timeout, met.outcome), (50, PollOutcome::Conflict));
+        assert!(bot.shutdown().await.unwrap().is_clean());
+        assert_eq!(handled.all(), [issued]);
     });
 }
 

@@ -153,6 +153,35 @@ fn a_bot_is_ready_from_its_first_poll_to_its_stop() {
 }
 
 #[test]
+fn a_quiet_bot_is_ready_before_a_long_poll_has_been_answered() {
+    on_actix(async {
+        let (stage, folder) = (Stage::lenient(), tempfile::tempdir().unwrap());
+        let bot = stage
+            .actogram()
+            .journal(folder.path().join("bot.db"))
+            .poll_timeout(Duration::from_secs(50))
+            .handlers(|| async |_: Context| {})
+            .start()
+            .await
+            .unwrap();
+        let watched = Watched::of(&bot);
+
+        watched
+            .until("/readyz", "it is ready", |said| said.status == StatusCode::OK)
+            .await;
+
+        let polls = stage.bot.polls();
+        assert!(polls[0].answered_at.is_some());
+        assert!(
+            polls[1..].iter().all(|poll| poll.answered_at.is_none()),
+            "{polls:?}"
+        );
+        assert!(bot.shutdown().await.unwrap().is_clean());
+        watched.stop().await;
+    });
+}
+
+#[test]
 fn a_bot_that_is_not_answered_for_too_long_is_not_ready_but_alive() {
     on_actix(async {
         let scene = Scene::start().await;

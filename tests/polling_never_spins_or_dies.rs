@@ -103,24 +103,103 @@ fn empty_answers_that_come_at_once_do_not_make_it_spin() {
             .await
             .unwrap();
 
-        for answered in 1..=EMPTY {
+        for waiting in 1..=EMPTY {
             stage
                 .until("a poll waits", |view| {
-                    view.is_polling() && view.polls().len() == answered as usize
+                    // The first one of a run does not wait.
+                    view.is_polling() && view.polls().len() == 1 + waiting as usize
                 })
                 .await;
             stage.simulator.restart(Restart::KeepConfirmations);
         }
         stage
-            .until("the last poll waits", |view| view.polls().len() > EMPTY as usize)
+            .until("the last poll waits", |view| {
+                view.polls().len() > 1 + EMPTY as usize
+            })
             .await;
 
         let polls = stage.bot.polls();
-        let all: Duration = gaps(&polls).into_iter().sum();
+        let all: Duration = gaps(&polls[1..]).into_iter().sum();
         // One second each, counted from when the client began; the first request may have taken a while to arrive.
         let shortest = Duration::from_secs(1) * EMPTY - Duration::from_secs(1);
         assert!(all >= shortest, "{EMPTY} empty answers within {all:?}");
         assert_eq!(bot.snapshot().await.unwrap().engine.polling.failures, 0);
+        assert!(bot.shutdown().await.unwrap().is_clean());
+    });
+}
+
+/// Nobody who waits for a quiet bot to be ready waits for a long poll.
+#[test]
+fn polls_do_not_wait_until_one_has_succeeded() {
+    on_actix(async {
+        let stage = Stage::new();
+        let (ann, handled) = (stage.bot.user("Ann"), Log::new());
+        for fault in [
+            Fault::DropBeforeProcessing,
+            Fault::GatewayHtml(502),
+            Fault::NotJson,
+        ] {
+            stage.bot.fault(fault.on("getUpdates"));
+        }
+        let bot = noting(&stage, &handled)
+            .poll_timeout(Duration::from_secs(50))
+            .start()
+            .await
+            .unwrap();
+
+        stage.until("a poll waits", |view| view.polls().len() == 5).await;
+        let issued = ann.say("hello");
+        stage
+            .until("the update is confirmed", |view| view.pending_count() == 0)
+            .await;
+
+        let polls = stage.bot.polls();
+        let asked: Vec<_> = polls
+            .iter()
+            .map(|poll| poll.raw_timeout.as_deref().unwrap())
+            .collect();
+        assert_eq!(asked, ["0", "0", "0", "0", "50", "50"]);
+        let told: Vec<_> = polls.iter().map(|poll| poll.raw_offset.clone()).collect();
+        assert_eq!(told[..5], [None, None, None, None, None]);
+        assert_eq!(told[5], Some((issued + 1).to_string()));
+        assert!(bot.shutdown().await.unwrap().is_clean());
+        assert_eq!(handled.all(), [issued]);
+    });
+}
+
+/// Nor is a quiet bot that has lost one long poll taken for cut off until the next one has passed.
+#[test]
+fn the_poll_after_a_failure_does_not_wait() {
+    on_actix(async {
+        let stage = Stage::lenient();
+        let handled = Log::new();
+        let bot = noting(&stage, &handled)
+            .poll_timeout(Duration::from_secs(50))
+            .start()
+            .await
+            .unwrap();
+        stage
+            .until("a long poll waits", |view| {
+                view.is_polling() && view.polls().len() == 2
+            })
+            .await;
+        stage.bot.fault(Fault::DropBeforeProcessing.on("getUpdates"));
+
+        // The long poll is answered, and the next one lost.
+        stage.simulator.restart(Restart::KeepConfirmations);
+        until_snapshot(&bot, "it has been heard again", |snapshot| {
+            snapshot.engine.polling.failures == 1 && snapshot.engine.polling.failures_in_a_row == 0
+        })
+        .await;
+        stage.until("a long poll waits", |view| view.is_polling()).await;
+
+        let asked: Vec<_> = stage
+            .bot
+            .polls()
+            .iter()
+            .map(|poll| poll.raw_timeout.clone().unwrap())
+            .collect();
+        assert_eq!(asked, ["0", "50", "50", "0", "50"]);
         assert!(bot.shutdown().await.unwrap().is_clean());
     });
 }

@@ -1,6 +1,7 @@
 //! Where updates come from.
 
 mod polling;
+mod rhythm;
 mod offset;
 mod watchdog;
 mod monitor;

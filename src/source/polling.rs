@@ -23,7 +23,13 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{PollingError, monitor::PollingMonitor, offset::is_jump, watchdog::Watchdog};
+use super::{
+    PollingError,
+    monitor::PollingMonitor,
+    offset::is_jump,
+    rhythm::{MARGIN, Rhythm},
+    watchdog::Watchdog,
+};
 use crate::{
     api::{Answer, ApiError, RequestBody, Transport, read_response},
     lane::{LaneChoice, MovedLanes},
@@ -36,10 +42,6 @@ const LIMIT: usize = 100;
 /// Age at which a request that was cancelled counts as received. It is one small packet; the price of being wrong is a
 /// repeated batch.
 const RECEIVED_AFTER: Duration = Duration::from_secs(1);
-
-/// An empty answer that comes faster than this was no long poll (the server is shutting down, or a proxy answers);
-/// the rest of the time is slept, so that polling never spins.
-const SHORTEST_EMPTY_POLL: Duration = Duration::from_secs(1);
 
 /// Time for the server to notice that a cancelled poll is over.
 const HANG_UP: Duration = Duration::from_millis(100);
@@ -65,9 +67,8 @@ impl PollingSettings {
     /// Longest wait that the server grants; longer ones are cut down by it.
     pub(crate) const LONGEST_POLL: Duration = Duration::from_secs(50);
 
-    /// Time beyond the poll's own wait until the call is given up: the batch itself, of up to 4 MiB, has to arrive
-    /// too.
-    pub(crate) const MARGIN: Duration = Duration::from_secs(10);
+    /// Time beyond the wait of a long poll until the call is given up.
+    pub(crate) const MARGIN: Duration = MARGIN;
 }
 
 impl Default for PollingSettings {
@@ -108,6 +109,7 @@ pub(crate) struct PollingSource {
     transport: RefCell<Transport>,
     settings: PollingSettings,
     monitor: PollingMonitor,
+    rhythm: RefCell<Rhythm>,
     watchdog: RefCell<Watchdog>,
     last_seq: Cell<u64>,
     last_id: Cell<Option<i64>>,
@@ -125,6 +127,7 @@ impl PollingSource {
         Self {
             transport: RefCell::new(transport),
             monitor,
+            rhythm: RefCell::new(Rhythm::new(settings.poll_timeout)),
             watchdog: RefCell::new(Watchdog::new(settings.watchdog)),
             last_seq: Cell::new(0),
             last_id: Cell::new(None),
@@ -324,17 +327,26 @@ impl Source for PollingSource {
         }
         let started = Instant::now();
         let offset = self.monitor.lock().book.next();
-        let wait = self.settings.poll_timeout;
-        let answer = self
-            .call(offset, credit.0.min(LIMIT), wait, wait + PollingSettings::MARGIN)
-            .await?;
-        // No await between here and the return: what is handed over is handed over.
-        let deliveries = self.take_apart(&answer)?;
-        if deliveries.is_empty() {
-            let shortest = SHORTEST_EMPTY_POLL.min(wait);
-            sleep(shortest.saturating_sub(started.elapsed())).await;
-        } else {
+        let (wait, patience) = {
+            let rhythm = self.rhythm.borrow();
+            (rhythm.wait(), rhythm.patience())
+        };
+        let answer = self.call(offset, credit.0.min(LIMIT), wait, patience).await;
+        // No await between here and the return of updates: what is handed over is handed over.
+        let deliveries = answer
+            .and_then(|answer| self.take_apart(&answer))
+            .inspect_err(|error| {
+                let taken_over = matches!(error, PollingError::Conflict { .. });
+                self.rhythm.borrow_mut().failed(taken_over);
+            })?;
+        let rest = self
+            .rhythm
+            .borrow_mut()
+            .succeeded(deliveries.len(), started.elapsed());
+        if !deliveries.is_empty() {
             tracing::debug!(updates = deliveries.len(), ?offset, "fetched");
+        } else if !rest.is_zero() {
+            sleep(rest).await;
         }
         Ok(deliveries)
     }
