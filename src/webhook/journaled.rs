@@ -14,6 +14,7 @@ use std::{
 };
 
 use actogram_actors::{Credit, Delivery, Lane, Offset, Progress, Source, SourceError};
+use futures_util::{FutureExt, future::poll_immediate};
 use tokio::{
     sync::{Notify, Semaphore},
     time::timeout,
@@ -55,11 +56,11 @@ struct Grants {
 }
 
 impl Grants {
-    /// Grants as many as are missing from `wanted`. Only the source does that.
-    fn raise_to(&self, wanted: usize) {
+    /// Grants as many as were missing from `wanted` when so many were outstanding: before there was said to be room, because
+    /// what was pushed meanwhile may not be counted in that. Only the source does this.
+    fn raise_to(&self, wanted: usize, outstanding: usize) {
         self.low.store(wanted / 2, Ordering::SeqCst);
-        // It only falls meanwhile, so there are never more.
-        let missing = wanted.saturating_sub(self.outstanding.load(Ordering::SeqCst));
+        let missing = wanted.saturating_sub(outstanding);
         self.outstanding.fetch_add(missing, Ordering::SeqCst);
         self.available.add_permits(missing);
     }
@@ -148,9 +149,15 @@ impl<Q: Queue> JournalIntake<Q> {
             grants,
             monitor,
         } = self.clone();
+        let mut push = async move { queue.push(vec![(lane, update)]).await }.boxed_local();
+        // Ordered now, and not when this thread comes to it: a stop waits for it only for so long.
+        let ordered = poll_immediate(&mut push).await;
         // A task of its own: a client that hangs up takes neither the grant nor the count along.
         let push = actix_rt::spawn(async move {
-            let pushed = queue.push(vec![(lane, update)]).await;
+            let pushed = match ordered {
+                Some(pushed) => pushed,
+                None => push.await,
+            };
             // Counted before a stop may believe that nothing comes any more.
             match &pushed {
                 Ok(Pushed { duplicates: 0, .. }) => monitor.accepted(),
@@ -188,8 +195,9 @@ impl<Q: Queue> Source for GrantingSource<Q> {
 
     async fn next_batch(&self, _: Credit) -> Result<Vec<Delivery<Update>>, SourceError> {
         loop {
+            let outstanding = self.grants.outstanding.load(Ordering::SeqCst);
             let room = self.queue.room().await.map_err(SourceError::fatal)?;
-            self.grants.raise_to(room.min(MOST_GRANTS));
+            self.grants.raise_to(room.min(MOST_GRANTS), outstanding);
             self.grants.wanted.notified().await;
         }
     }

@@ -17,6 +17,8 @@ type Commit = oneshot::Sender<Result<Pushed, QueueError>>;
 #[derive(Default)]
 struct State {
     room: usize,
+    /// Whoever has asked for room is kept waiting with the answer that was right then.
+    answers_late: bool,
     /// Pushes that wait for their commit.
     waiting: Vec<(i64, Commit)>,
     pushed: Vec<i64>,
@@ -74,10 +76,14 @@ impl Queue for Scripted {
         loop {
             let changed = self.changed.notified();
             let room = self.lock().room;
-            if room > 0 {
-                return Ok(room);
+            if room == 0 {
+                changed.await;
+                continue;
             }
-            changed.await;
+            while self.lock().answers_late {
+                yield_now().await;
+            }
+            return Ok(room);
         }
     }
 
@@ -218,6 +224,50 @@ fn no_more_is_pushed_than_there_is_room_for_and_the_rest_is_told_soon() {
         );
         assert_eq!(started.elapsed(), GRANT_PATIENCE);
         assert_eq!(scene.queue.lock().pushed.len(), 3);
+    });
+}
+
+#[test]
+fn room_that_was_told_before_a_push_is_not_used_twice() {
+    virtual_time(async {
+        let scene = Scene::new(Scripted::with_room(2));
+        let first = scene.take(1);
+        scene.until_waiting(1).await;
+        scene.queue.lock().answers_late = true;
+        scene.queue.commit(&KEPT);
+        assert_eq!(first.await.unwrap(), Ok(()));
+        // One place is left, which the source is about to be told, and which has been granted already.
+        let second = scene.take(2);
+        scene.until_waiting(1).await;
+        scene.queue.commit(&KEPT);
+        assert_eq!(second.await.unwrap(), Ok(()));
+
+        scene.queue.lock().answers_late = false;
+
+        assert_eq!(scene.take(3).await.unwrap(), Err(Refusal::Full));
+        assert_eq!(scene.queue.lock().pushed, [1, 2]);
+        let fourth = scene.take(4);
+        scene.queue.set_room(1);
+        scene.until_waiting(1).await;
+        scene.queue.commit(&KEPT);
+        assert_eq!(fourth.await.unwrap(), Ok(()));
+    });
+}
+
+/// A stop waits for it only for so long, and a host may keep its threads busy.
+#[test]
+fn a_push_is_ordered_before_anything_else_runs_on_its_thread() {
+    virtual_time(async {
+        let scene = Scene::new(Scripted::with_room(1));
+        until(|| scene.intake.grants.available.available_permits() == 1).await;
+        let update = Update::from_json(r#"{"update_id":1}"#).unwrap();
+        let mut taking = scene.intake.take(update.lane().clone(), update).boxed_local();
+
+        assert!(poll_immediate(&mut taking).await.is_none());
+
+        assert_eq!(scene.queue.lock().pushed, [1]);
+        scene.queue.commit(&KEPT);
+        assert_eq!(taking.await, Ok(()));
     });
 }
 
