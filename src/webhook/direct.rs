@@ -51,8 +51,10 @@ type Ended = watch::Receiver<bool>;
 /// What becomes of an update that arrives.
 #[derive(Debug)]
 enum Admission {
-    /// It is in hand, perhaps since an earlier request.
+    /// It is in hand now.
     InHand(Ended),
+    /// It is in hand since an earlier request.
+    Joined(Ended),
     /// It has ended before.
     Known,
     Refused(Refusal),
@@ -81,7 +83,7 @@ impl Book {
             return Admission::Known;
         }
         if let Some(ended) = self.in_hand.get(&identity) {
-            return Admission::InHand(ended.subscribe());
+            return Admission::Joined(ended.subscribe());
         }
         if !self.open {
             return Admission::Refused(Refusal::Closed);
@@ -210,11 +212,12 @@ impl DirectIntake {
     /// Returns when the update has ended. Dropping the future stops only the waiting.
     pub(super) async fn take(&self, lane: Lane, update: Update) -> Result<(), Refusal> {
         let admission = self.lock().admit(&lane, update);
-        let mut ended = match admission {
+        let (mut ended, again) = match admission {
             Admission::InHand(ended) => {
                 self.arrived.notify_one();
-                ended
+                (ended, false)
             }
+            Admission::Joined(ended) => (ended, true),
             Admission::Known => {
                 self.monitor.duplicate();
                 return Ok(());
@@ -222,7 +225,12 @@ impl DirectIntake {
             Admission::Refused(refusal) => return Err(refusal),
         };
         match timeout(self.answer_within, ended.wait_for(|ended| *ended)).await {
-            Ok(Ok(_ended)) => Ok(()),
+            Ok(Ok(_ended)) => {
+                if again {
+                    self.monitor.duplicate();
+                }
+                Ok(())
+            }
             Ok(Err(_abandoned)) => Err(Refusal::Closed),
             Err(_elapsed) => Err(Refusal::StillRunning),
         }

@@ -124,6 +124,8 @@ fn an_update_that_comes_again_while_it_runs_is_not_given_out_twice() {
 
         assert_eq!(second.await.unwrap(), Ok(()));
         assert!(!other.is_finished());
+        let counts = scene.monitor.counts();
+        assert_eq!((counts.accepted, counts.duplicates), (1, 1));
     });
 }
 
