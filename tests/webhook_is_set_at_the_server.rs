@@ -12,14 +12,12 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, mpsc},
     thread,
-    time::Instant,
 };
 
 use actogram::{
     Bot, BotHandle, Context, Error, Webhook, WebhookError, WebhookRegistration, WebhookRoute, api::Server,
     update::UpdateKind,
 };
-use actogram_simulator::Fault;
 use scripted_server::{Reply, ScriptedServer, error, ok, raw};
 use support::{Gate, Log, Stage, on_actix, sharing, until_blocking, until_snapshot};
 use webhook_poster::{
@@ -203,30 +201,61 @@ fn a_refusal_says_what_the_server_said_and_stops_the_bot() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_delays_the_start_and_does_not_hinder_it() {
+fn a_certificate_that_cannot_be_read_is_an_error_before_anything_is_started() {
     on_actix(async {
-        let stage = Stage::lenient();
-        stage.bot.fault(Fault::Stall.on("setWebhook"));
-        let bot = stage
-            .actogram()
-            .api_config(|api| api.timeout(std::time::Duration::from_secs(12)));
-        let started = Instant::now();
+        let (stage, folder) = (Stage::lenient(), tempfile::tempdir().unwrap());
+        let (journal, missing) = (folder.path().join("bot.db"), folder.path().join("missing.pem"));
+        let bot = || stage.actogram().journal(&journal);
 
-        let (bot, _route) = start(bot, webhook()).await.unwrap();
+        let error = start(bot(), webhook().certificate(&missing)).await.unwrap_err();
 
+        let shown = error.to_string();
         assert!(
-            started.elapsed().as_secs() < 12,
-            "it started before the call was given up"
+            matches!(error, Error::Webhook(WebhookError::CertificateFile { .. })),
+            "{error:?}"
         );
-        assert!(matches!(
-            registration(&bot).await,
-            WebhookRegistration::Pending { .. }
-        ));
-        until_snapshot(&bot, "it is set", |snapshot| {
-            snapshot.webhook.as_ref().unwrap().registration == WebhookRegistration::Registered
-        })
-        .await;
-        assert!(bot.shutdown().await.unwrap().is_clean());
+        assert!(
+            shown.contains("missing.pem") && shown.contains("certificate(..)"),
+            "{shown}"
+        );
+        assert!(!journal.exists());
+    });
+}
+
+/// Its host has given up waiting, so there is nobody who could mount the route or stop the bot.
+#[test]
+fn a_start_that_nobody_waits_for_any_more_sets_nothing_and_leaves_nothing_behind() {
+    on_actix(async {
+        let (answer, held) = mpsc::channel();
+        let held = Arc::new(Mutex::new(held));
+        let server = ScriptedServer::start(move |request| match request.method.as_str() {
+            "getwebhookinfo" => Reply::Gate(Arc::clone(&held), 200, r#"{"ok":true,"result":{}}"#.to_owned()),
+            _ => ok("true"),
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let bot = || scripted(&server).journal(folder.path().join("bot.db"));
+        let starting = actix_rt::spawn(start(bot(), webhook()));
+        support::until("it asks", || !server.requests().is_empty()).await;
+
+        starting.abort();
+        assert!(starting.await.unwrap_err().is_cancelled());
+
+        let begun = std::time::Instant::now();
+        let (next, _route) = loop {
+            match start(bot(), Webhook::new(SECRET)).await {
+                Ok(started) => break started,
+                Err(error) => assert!(begun.elapsed() < scripted_server::LONG, "{error}"),
+            }
+        };
+        drop(answer);
+        next.api()
+            .call_raw("getMe", &serde_json::Value::Null, None)
+            .await
+            .unwrap();
+        assert!(next.shutdown().await.unwrap().is_clean());
+        let requests = server.requests();
+        let methods: Vec<&str> = requests.iter().map(|request| request.method.as_str()).collect();
+        assert_eq!(methods, ["getwebhookinfo", "getme"]);
     });
 }
 
@@ -293,10 +322,6 @@ fn a_stop_sets_nothing_any_more_although_it_drains() {
     assert_eq!(first.join().unwrap().status, 200);
     assert!(running.join().unwrap().is_clean());
     let requests = server.requests();
-    eprintln!(
-        "{:?}",
-        requests.iter().map(|r| r.method.clone()).collect::<Vec<_>>()
-    );
     let methods: Vec<&str> = requests.iter().map(|request| request.method.as_str()).collect();
     assert!(!methods.contains(&"setwebhook"), "{methods:?}");
 }

@@ -38,6 +38,9 @@ impl Bot {
     /// The first signal drains and stops, the second stops without waiting, the third kills the process. The report can
     /// be returned from `main`, where it sets the exit code. Dropping the future does not stop the bot.
     ///
+    /// Once a signal has been taken over it does not kill the process by itself any more: a program that goes on after this
+    /// has returned has to take SIGTERM and SIGINT itself, or they do nothing.
+    ///
     /// # Errors
     ///
     /// As [`start`](Self::start), and [`Error::PollingFailed`] when updates can no longer be had.

@@ -62,12 +62,14 @@ impl Bot {
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), and [`Error::Webhook`] when the server refuses the webhook within 10 s. The bot is
-    /// stopped then.
+    /// As [`start`](Self::start), and [`Error::Webhook`] when the certificate to be uploaded cannot be read (nothing was
+    /// started then) or the server refuses the webhook within 10 s. The bot is stopped then, as it is when the future is
+    /// dropped.
     pub async fn start_webhook(self, webhook: Webhook) -> Result<(BotHandle, WebhookRoute), Error> {
         let (handle, route, registration) = self.begin_webhook(webhook.checked()?, false).await?;
-        register(registration, &handle).await?;
-        Ok((handle, route))
+        let starting = Starting(Some(handle));
+        register(registration, starting.bot()).await?;
+        Ok((starting.done(), route))
     }
 
     /// Starts the bot on a thread of its own, as [`spawn`](Self::spawn), for hosts whose actix system should not run it. The
@@ -140,6 +142,7 @@ impl Bot {
             engine,
             publishing,
         } = self.prepare(take_signals)?;
+        webhook.check_files()?;
         let monitor = WebhookMonitor::default();
         let kept = keeping.open(config.token.bot_id()).await?;
         let api = Api::start(config);
@@ -207,6 +210,27 @@ impl Bot {
             backing.close().await;
         });
         Ok((handle, route, registration))
+    }
+}
+
+/// A bot whose start has not returned yet. Nobody else has a handle, so it is stopped when it is dropped.
+struct Starting(Option<BotHandle>);
+
+impl Starting {
+    fn bot(&self) -> &BotHandle {
+        self.0.as_ref().expect("it is taken out at the end alone")
+    }
+
+    fn done(mut self) -> BotHandle {
+        self.0.take().expect("it is taken out at the end alone")
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(bot) = &self.0 {
+            bot.request_shutdown();
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Settings that are in order, and what is made of them.
 
-use std::time::Duration;
+use std::{fs::File, time::Duration};
 
 use super::{
     door::{Door, Intake},
+    error::WebhookError,
     monitor::WebhookMonitor,
     origin::SenderAddress,
     registration::{Registration, Target},
@@ -56,6 +57,20 @@ impl Webhook {
 impl CheckedWebhook {
     pub(crate) fn answer_within(&self) -> Duration {
         self.answer_within
+    }
+
+    /// Looks whether the files that are needed later can be read.
+    pub(crate) fn check_files(&self) -> Result<(), WebhookError> {
+        match &self.target.certificate {
+            Some(path) if self.register.is_some() => match File::open(path) {
+                Ok(_) => Ok(()),
+                Err(source) => Err(WebhookError::CertificateFile {
+                    path: path.clone(),
+                    source,
+                }),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// Returns the route in front of an intake, and what is to be registered.

@@ -12,6 +12,14 @@ pub enum WebhookError {
     /// HTTPS, public, and on port 443, 80, 88 or 8443 (<https://core.telegram.org/bots/webhooks>).
     #[error("the bot api server refused the webhook; check what was given to `register(..)`")]
     Refused(#[source] ApiError),
+    /// The file of the certificate that is to be uploaded cannot be read.
+    #[error("cannot read {}, given to `certificate(..)`", path.display())]
+    CertificateFile {
+        /// Path of the file.
+        path: PathBuf,
+        /// Reason.
+        source: io::Error,
+    },
     /// The address to listen on is not free, or is none.
     #[error("the webhook cannot listen on its address; is another process there already?")]
     Listen(#[source] io::Error),

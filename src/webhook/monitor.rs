@@ -72,7 +72,7 @@ pub enum WebhookRegistration {
     },
     /// The server has the webhook as it is wanted.
     Registered,
-    /// The server refused it; it is not repeated.
+    /// The server refused it. It is tried again once a minute, unless that ended the start of the bot.
     Refused {
         /// Text of the server.
         reason: String,

@@ -28,6 +28,13 @@ use crate::{
 /// Time that starting waits for the registration before it goes on without it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Time until what was refused is tried again when nobody waits for it any more. The server also refuses what passes by
+/// itself, such as a name that it cannot resolve at the moment.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+
+/// Tells whoever starts the bot how it went.
+type Starter = oneshot::Sender<Result<(), ApiError>>;
+
 /// Which way the server is to take.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Target {
@@ -55,23 +62,21 @@ struct Info {
 }
 
 impl Registration {
-    /// Sets the webhook; returns after [`PATIENCE`] at the latest and then goes on in the background, until it worked, was
-    /// refused, or the bot begins to stop.
+    /// Sets the webhook; returns after [`PATIENCE`] at the latest and then goes on in the background, until it worked or the
+    /// bot begins to stop. A refusal until then is an error and ends it.
     pub(crate) async fn begin(self, bot: &BotHandle) -> Result<(), WebhookError> {
         self.monitor
             .registration(WebhookRegistration::Pending { last_error: None });
-        let (give, done) = oneshot::channel();
+        let (starter, done) = oneshot::channel();
         let bot = bot.clone();
         actix_rt::spawn(async move {
-            let result = tokio::select! {
+            tokio::select! {
                 // From the first moment of a stop on: another process may set its own webhook, which a late call would
                 // overwrite. What was set is not undone.
                 biased;
-                () = bot.stopping() => return,
-                result = self.repeat(bot.api()) => result,
-            };
-            // Whoever started the bot may have gone on.
-            let _ = give.send(result);
+                () = bot.stopping() => {}
+                () = self.repeat(bot.api(), starter) => {}
+            }
         });
         match timeout(PATIENCE, done).await {
             Ok(Ok(Err(error))) => Err(WebhookError::Refused(error)),
@@ -83,26 +88,34 @@ impl Registration {
         }
     }
 
-    /// Tries until it worked or was refused.
-    async fn repeat(&self, api: &Api) -> Result<(), ApiError> {
+    /// Tries until it worked, or was refused while the starter waited.
+    async fn repeat(&self, api: &Api, starter: Starter) {
+        let mut starter = Some(starter);
         let mut backoff = Backoff::default();
         loop {
-            let error = match self.attempt(api).await {
-                Ok(()) => {
-                    self.monitor.registration(WebhookRegistration::Registered);
-                    return Ok(());
+            let Err(error) = self.attempt(api).await else {
+                self.monitor.registration(WebhookRegistration::Registered);
+                if let Some(starter) = starter {
+                    let _ = starter.send(Ok(()));
                 }
-                Err(error) => error,
+                return;
             };
             // Somebody else sets it at this moment (409); what a proxy answers may change.
             let refused = matches!(&error, ApiError::Refused { code, .. } if *code != 409)
                 || !(error.is_transient() || error.is_conflict());
             let text = chain(&error);
             if refused {
-                tracing::error!(error = text, "webhook was refused, nothing will be sent to it");
+                tracing::error!(error = text, "webhook was refused, nothing is sent to it");
                 self.monitor
                     .registration(WebhookRegistration::Refused { reason: text });
-                return Err(error);
+                if starter
+                    .take()
+                    .is_some_and(|starter| starter.send(Err(error)).is_ok())
+                {
+                    return;
+                }
+                sleep(REFUSED_PAUSE).await;
+                continue;
             }
             let pause = backoff
                 .next_delay(fastrand::f64())

@@ -47,8 +47,8 @@ pub(crate) struct TlsFiles {
 
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither of the addresses: people put secrets into them.
         f.debug_struct("Webhook")
-            .field("path", &self.path)
             .field("body_limit", &self.body_limit)
             .field("body_timeout", &self.body_timeout)
             .field("senders", &self.senders)
@@ -189,7 +189,8 @@ impl Webhook {
     /// Sets the secret and the bot's [`allowed_updates`](crate::Bot::allowed_updates) as well, and never drops what the
     /// server keeps. The call is made at each start, because the secret at the server cannot be read; the server takes one
     /// that changes nothing as nothing. What fails is repeated with a backoff: starting waits for up to 10 s, then it goes on
-    /// in the background ([`WebhookCounts::registration`](super::WebhookCounts::registration)).
+    /// in the background ([`WebhookCounts::registration`](super::WebhookCounts::registration)). There also a refusal is
+    /// repeated, once a minute, because some pass: a name that the server cannot resolve, for instance.
     ///
     /// The webhook stays set when the bot stops, so that the server keeps sending to whoever replaces it.
     pub fn register(mut self, url: impl Into<String>) -> Self {
@@ -236,12 +237,12 @@ impl Webhook {
 
     /// Returns the first setting that is out of its bounds.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let literal = |byte: u8| byte.is_ascii_graphic() && !b"{}?#%\\".contains(&byte);
+        let literal = |byte: u8| byte.is_ascii_graphic() && !b"{}*?#%\\".contains(&byte);
         let rules = [
             (
                 self.path.starts_with('/') && self.path.bytes().all(literal),
                 "path of the webhook",
-                "a slash and what follows it, without spaces, escapes, braces, `?` and `#`",
+                "a slash and what follows it, without spaces, escapes, braces, `*`, `?` and `#`",
             ),
             (self.body_limit >= 1024, "body_limit", "at least 1 KiB"),
             (!self.body_timeout.is_zero(), "body_timeout", "above zero"),
@@ -284,6 +285,7 @@ mod tests {
             (webhook().path(""), "path"),
             (webhook().path("telegram"), "path"),
             (webhook().path("/{bot}"), "path"),
+            (webhook().path("/bots*"), "path"),
             (webhook().path("/a b"), "path"),
             (webhook().body_limit(1023), "body_limit"),
             (webhook().body_timeout(Duration::ZERO), "body_timeout"),
