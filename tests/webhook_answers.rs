@@ -195,6 +195,37 @@ fn bad_input_is_refused_with_its_status_and_nothing_is_stored() {
     scene.end();
 }
 
+/// Or anybody could keep connections for ever, and have them read for ever.
+#[test]
+fn who_is_refused_in_the_middle_of_a_body_loses_the_connection() {
+    let scene = Scene::new(|webhook| webhook.body_limit(1024).body_timeout(Duration::from_millis(50)));
+    let begun = |method, path, secret: &str, chunk: &str| {
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\
+             x-telegram-bot-api-secret-token: {secret}\r\n\r\n{chunk}"
+        )
+    };
+    let wrong = "0123456789abcdef-secreT";
+    let long = format!("{:x}\r\n{}\r\n", 1025, "x".repeat(1025));
+    for (name, request, status) in [
+        ("no secret", begun("POST", "/telegram", wrong, ""), 403),
+        (
+            "no secret, and some of it",
+            begun("POST", "/telegram", wrong, "1\r\n{\r\n"),
+            403,
+        ),
+        ("too large", begun("POST", "/telegram", SECRET, &long), 413),
+        ("too slow", begun("POST", "/telegram", SECRET, "1\r\n{\r\n"), 408),
+        ("another method", begun("PUT", "/telegram", SECRET, ""), 405),
+    ] {
+        let mut wire = Wire::open(scene.host.address).unwrap();
+        wire.write(request.as_bytes()).unwrap();
+        assert_eq!(wire.read().unwrap().status, status, "{name}");
+        assert!(wire.is_closed(), "{name}");
+    }
+    scene.end();
+}
+
 /// What no server sends, but anybody can: all of it is answered, and none of it hurts.
 #[test]
 fn strange_requests_are_answered_and_harm_nothing() {

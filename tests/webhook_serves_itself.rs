@@ -107,6 +107,12 @@ fn it_serves_its_route_and_nothing_else() {
         update.as_bytes(),
     );
     assert_eq!(Wire::once(address, &query).status, 403);
+    // Nor does it listen to who goes on sending there.
+    let mut wire = Wire::open(address).unwrap();
+    wire.write(b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n")
+        .unwrap();
+    assert_eq!(wire.read().unwrap().status, 404);
+    assert!(wire.is_closed());
     program.signal(Signal::INT);
     assert!(program.wait().0.success());
 }

@@ -56,27 +56,27 @@ pub(super) struct Door {
 
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        // Not the path: people put secrets into it.
+        f.debug_struct("Door").finish_non_exhaustive()
     }
 }
 
 impl Door {
     /// Answers a POST.
-    pub(super) async fn post(&self, request: &HttpRequest, body: web::Payload) -> HttpResponse {
-        match self.let_in(request, body).await {
+    pub(super) async fn post(&self, request: &HttpRequest, mut body: web::Payload) -> HttpResponse {
+        match self.let_in(request, &mut body).await {
             Ok(()) => HttpResponse::Ok().finish(),
-            Err(refusal) => self.turn_away(refusal),
+            Err(refusal) => self.turn_away(refusal, body),
         }
     }
 
-    pub(super) fn turn_away(&self, refusal: Refusal) -> HttpResponse {
+    /// Answers a refusal to whoever may still be sending a body.
+    pub(super) fn turn_away(&self, refusal: Refusal, body: web::Payload) -> HttpResponse {
         self.monitor.refused(refusal);
-        refusal.response()
+        leaving_unread(body, refusal.response())
     }
 
-    async fn let_in(&self, request: &HttpRequest, body: web::Payload) -> Result<(), Refusal> {
+    async fn let_in(&self, request: &HttpRequest, body: &mut web::Payload) -> Result<(), Refusal> {
         if let Some(senders) = &self.senders
             && !senders.is_telegram(request.headers(), request.peer_addr())
         {
@@ -94,7 +94,7 @@ impl Door {
     }
 
     /// Reads the body, whatever its content type.
-    async fn read(&self, request: &HttpRequest, mut body: web::Payload) -> Result<Vec<u8>, Refusal> {
+    async fn read(&self, request: &HttpRequest, body: &mut web::Payload) -> Result<Vec<u8>, Refusal> {
         let declared = request
             .headers()
             .get(header::CONTENT_LENGTH)
@@ -119,6 +119,13 @@ impl Door {
             .unwrap_or(Err(Refusal::TooSlow))?;
         Ok(bytes)
     }
+}
+
+/// Returns the answer, after which the connection is closed if there is more of the body. Were the body dropped before the
+/// answer is written, the server would read on and keep the connection for as long as somebody sends nothing, or anything.
+pub(super) fn leaving_unread(body: web::Payload, mut answer: HttpResponse) -> HttpResponse {
+    answer.extensions_mut().insert(body);
+    answer
 }
 
 /// Reads the update. Everything with an `update_id` is one; what the error would say is nothing for the log, because it

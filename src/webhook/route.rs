@@ -1,6 +1,6 @@
 //! The route that a host mounts.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use actix_web::{
     HttpRequest,
@@ -27,11 +27,16 @@ use super::{door::Door, refusal::Refusal};
 ///         .handlers(|| echo)
 ///         .start_webhook(Webhook::from_env())
 ///         .await?;
-///     HttpServer::new(move || App::new().service(web::scope("/bots").service(route.clone())))
+///     let server = HttpServer::new(move || App::new().service(web::scope("/bots").service(route.clone())))
+///         .disable_signals()
 ///         .bind("127.0.0.1:8080")?
-///         .run()
-///         .await?;
+///         .run();
+///     let host = server.handle();
+///     let serving = actix_web::rt::spawn(server);
+///     actix_web::rt::signal::ctrl_c().await?;
 ///     println!("{}", bot.shutdown().await?);
+///     host.stop(true).await;
+///     serving.await??;
 ///     Ok(())
 /// }
 ///
@@ -72,10 +77,7 @@ impl HttpServiceFactory for WebhookRoute {
             let door = Arc::clone(&posted);
             async move { door.post(&request, body).await }
         };
-        let refuse = move || {
-            let response = other.turn_away(Refusal::WrongMethod);
-            std::future::ready(response)
-        };
+        let refuse = move |body: web::Payload| ready(other.turn_away(Refusal::WrongMethod, body));
         web::resource(self.path())
             .route(web::post().to(post))
             .default_service(web::to(refuse))

@@ -1,8 +1,8 @@
 //! The HTTP server of a bot that has no host.
 
 use std::{
-    future::{Future, pending},
-    io,
+    future::{Future, pending, ready},
+    io::{self, ErrorKind},
     net::{TcpListener, ToSocketAddrs},
     time::Duration,
 };
@@ -12,10 +12,10 @@ use actix_rt::{
     task::JoinHandle,
     time::sleep,
 };
-use actix_web::{App, HttpServer, dev::ServerHandle};
+use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
 use rustls::ServerConfig;
 
-use super::{error::WebhookError, route::WebhookRoute, settings::TlsFiles, tls};
+use super::{door::leaving_unread, error::WebhookError, route::WebhookRoute, settings::TlsFiles, tls};
 
 /// Threads that serve requests. A request costs microseconds, so two are plenty.
 const THREADS: usize = 2;
@@ -52,6 +52,10 @@ impl Listening {
         for address in addresses.to_socket_addrs().map_err(WebhookError::Listen)? {
             match TcpListener::bind(address) {
                 Ok(listener) => listeners.push(listener),
+                // One that somebody else has, or that may not be had, would get the requests or miss them.
+                Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
+                    return Err(WebhookError::Listen(error));
+                }
                 Err(error) => failure = error,
             }
         }
@@ -65,12 +69,18 @@ impl Listening {
     /// Serves the route and nothing else.
     pub(crate) fn serve(self, route: WebhookRoute) -> Result<Serving, WebhookError> {
         let secure = self.tls.is_some();
-        let mut server = HttpServer::new(move || App::new().service(route.clone()))
-            .workers(THREADS)
-            .keep_alive(KEEP_ALIVE)
-            .shutdown_timeout(LAST_ANSWERS)
-            // Signals stop the bot, and the bot stops the server.
-            .disable_signals();
+        let nothing_here =
+            |body: web::Payload| ready(leaving_unread(body, HttpResponse::NotFound().finish()));
+        let mut server = HttpServer::new(move || {
+            App::new()
+                .service(route.clone())
+                .default_service(web::to(nothing_here))
+        })
+        .workers(THREADS)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(LAST_ANSWERS)
+        // Signals stop the bot, and the bot stops the server.
+        .disable_signals();
         for listener in self.listeners {
             server = match &self.tls {
                 None => server.listen(listener),
@@ -207,6 +217,32 @@ mod tests {
             assert!(stopped.is_ok(), "it waits for an answer that never comes");
             assert!(TcpListener::bind(address).is_ok());
         });
+    }
+
+    /// The requests would go to whoever has the other address.
+    #[test]
+    fn one_address_of_several_that_somebody_else_has_is_an_error() {
+        let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = [
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+            somebody.local_addr().unwrap(),
+        ];
+
+        let refused = Listening::bind(&addresses[..], None);
+
+        let Err(WebhookError::Listen(error)) = refused else {
+            panic!("it listens at a part of the addresses")
+        };
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn an_address_that_this_machine_does_not_have_is_passed_over() {
+        let nowhere = SocketAddr::from(([192, 0, 2, 1], 0));
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+
+        assert!(Listening::bind(&[nowhere, here][..], None).is_ok());
+        assert!(Listening::bind(nowhere, None).is_err());
     }
 
     #[test]

@@ -96,6 +96,14 @@ impl Wire {
         Ok(answer)
     }
 
+    /// Waits for the other side to close, as long as for an answer.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        match self.reader.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
     /// Sends a request and reads its answer. An answer may come before the end of the request.
     pub(crate) fn send(&mut self, request: &[u8]) -> io::Result<Answer> {
         let written = self.write(request);
