@@ -84,8 +84,8 @@ impl JournalConfig {
 
     /// Sets how many bytes of unfinished updates the journal takes; default
     /// [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES), at least 1. Polling pauses as soon as the bound is reached, so it may
-    /// be passed by one batch of up to 100 updates. By webhook it may be passed by what the requests that were let in before
-    /// bring along: one each of the server's connections, 100 at most, and never more than 256. The file itself is larger, by about a third.
+    /// be passed by one batch of up to 100 updates; by webhook by one for each connection of the server, up to 256. The file
+    /// itself is larger, by about a third.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
