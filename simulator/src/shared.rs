@@ -206,6 +206,8 @@ impl Shared {
     pub(crate) fn skip(&self, span: Duration) {
         self.change(|state, _| state.clock.skipped += span);
         self.change(|_, _| ());
+        // What is due next is due sooner in real time, even when nothing has become due.
+        self.rescheduled.notify_one();
     }
 
     /// Waits until `holds` or the timeout, checking after every change.
@@ -291,5 +293,40 @@ impl Shared {
                 None => rescheduled.await,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::{Params, Request, Rules, Verdict};
+
+    #[actix_web::test]
+    async fn a_skip_that_falls_short_leaves_only_the_rest_of_the_wait() {
+        let (shared, _actions) = Shared::new(World::new(Rules::default(), 7), 1);
+        let answer = shared.change(|state, now| {
+            state.world.bot(now, "42:test-token").unwrap();
+            let params = Params::from_pairs(&[("timeout", "50")]);
+            let poll = Request::new("42:test-token", "getUpdates", params);
+            match state.world.call(now, poll) {
+                Verdict::Later(ticket) => state.await_reply(ticket, None),
+                Verdict::Reply(_) => panic!("the poll is answered at once"),
+            }
+        });
+        let timer = shared.run_timer();
+        tokio::pin!(timer);
+        assert!(timer.as_mut().now_or_never().is_none(), "it sleeps");
+
+        shared.skip(Duration::from_millis(49_900));
+
+        let answered = tokio::time::timeout(Duration::from_secs(20), async {
+            tokio::select! {
+                () = timer => unreachable!("the timer runs for ever"),
+                answer = answer => answer,
+            }
+        });
+        assert_eq!(answered.await.unwrap().unwrap().status, 200);
     }
 }
