@@ -287,6 +287,10 @@ impl Account {
         self.watch.ids_jumped();
         let down = self.queue.last().is_some_and(|(last, _)| last >= id);
         if queued == Queued::Kept && !down {
+            if id < self.queue.tail() {
+                // The webhook has read the queue beyond what comes next.
+                self.hook.reload(now);
+            }
             self.queue.continue_at(id);
             return Ok(());
         }

@@ -9,7 +9,9 @@ mod replies;
 use serde_json::Value;
 
 use super::{Stage, body};
-use crate::{Reply, Rules, WebhookAction, WebhookAnswer, WebhookConnection, WebhookEvent, WebhookPost};
+use crate::{
+    Queued, Reply, Rules, WebhookAction, WebhookAnswer, WebhookConnection, WebhookEvent, WebhookPost,
+};
 
 const URL: &str = "http://127.0.0.1:9000/hook";
 
@@ -98,6 +100,13 @@ impl Hooked {
 
     fn status(&mut self, status: u16, reason: &str) {
         self.answer(WebhookAnswer::new(status, reason));
+    }
+
+    /// Makes `id` the next update id.
+    fn jump(&mut self, id: i64) {
+        let now = self.stage.now;
+        self.stage.account().jump_ids(now, id, Queued::Kept).unwrap();
+        self.pump();
     }
 
     fn posted(&self) -> Vec<i64> {

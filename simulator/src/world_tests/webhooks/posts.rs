@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Hooked;
-use crate::{Fate, PostOutcome, Queued, Restart, WebhookAnswer, WebhookEvent, WebhookFault};
+use crate::{Fate, PostOutcome, Restart, WebhookAnswer, WebhookEvent, WebhookFault};
 
 #[test]
 fn an_acknowledged_update_is_confirmed_and_the_post_is_on_record() {
@@ -211,12 +211,43 @@ fn ids_that_jump_down_are_posted_anew() {
     let mut hooked = Hooked::new();
     hooked.say("hello");
 
-    let now = hooked.stage.now;
-    hooked.stage.account().jump_ids(now, 7, Queued::Kept).unwrap();
-    hooked.pump();
+    hooked.jump(7);
     hooked.status(200, "OK");
 
     assert_eq!(hooked.posted(), [7]);
+}
+
+#[test]
+fn ids_that_jump_down_while_nothing_is_queued_are_posted() {
+    let mut hooked = Hooked::new();
+    hooked.say("acknowledged");
+    hooked.status(200, "OK");
+
+    hooked.jump(7);
+    hooked.say("hello");
+
+    assert_eq!(hooked.posted(), [7]);
+}
+
+#[test]
+fn ids_that_jump_down_above_all_that_is_queued_are_posted() {
+    let mut hooked = Hooked::new();
+    hooked.jump(100);
+    hooked.say("refused");
+    hooked.status(500, "");
+    hooked.status(500, "");
+    hooked.jump(999);
+    let bob = hooked.stage.bot().add_user("Bob");
+    hooked.stage.bot().say(bob, Some(bob), "acknowledged");
+    hooked.pump();
+    hooked.status(200, "OK");
+    assert_eq!(hooked.stage.bot().view().pending(), [100]);
+
+    hooked.jump(500);
+    hooked.stage.bot().say(bob, Some(bob), "hello");
+    hooked.pump();
+
+    assert!(hooked.posted().contains(&500), "{:?}", hooked.posted());
 }
 
 #[test]
