@@ -21,7 +21,6 @@ const MAX_HEADERS: usize = 128;
 enum Length {
     Known(usize),
     Chunked,
-    UntilEnd,
 }
 
 struct Head {
@@ -57,16 +56,6 @@ pub(crate) async fn read<S: AsyncRead + Unpin>(
             buffer.split_to(length).freeze()
         }
         Length::Chunked => read_chunks(stream, buffer).await?,
-        Length::UntilEnd => {
-            loop {
-                match read_more(stream, buffer).await {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            buffer.split().freeze()
-        }
     };
     Ok(WebhookAnswer {
         body: decompressed(body, head.encoding.as_deref())?,
@@ -118,7 +107,8 @@ fn parse_head(buffer: &mut BytesMut) -> io::Result<Option<Head>> {
         match header("content-length").map(|length| length.trim().parse()) {
             Some(Ok(length)) if length <= MAX_BODY_BYTES => Length::Known(length),
             Some(_) => return Err(invalid("the length of the answer is not a number in bounds")),
-            None => Length::UntilEnd,
+            // The Bot API server does not read until the end of the connection.
+            None => Length::Known(0),
         }
     };
     let keep_alive = if response.version == Some(1) {
@@ -132,7 +122,7 @@ fn parse_head(buffer: &mut BytesMut) -> io::Result<Option<Head>> {
             reason: response.reason.unwrap_or_default().to_owned(),
             retry_after: header("retry-after"),
             content_type: header("content-type"),
-            keep_alive: keep_alive && length != Length::UntilEnd,
+            keep_alive,
             body: Bytes::new(),
         },
         length,
@@ -245,21 +235,21 @@ mod tests {
         let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nhi\
                       HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=1\r\nabc\r\n1\r\nd\r\n0\r\nT: 1\r\n\r\n\
                       HTTP/1.1 204 No Content\r\n\r\n\
-                      HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Busy Now\r\nRetry-After: 7\r\n\r\nuntil the end";
+                      HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n\
+                      HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Busy Now\r\nRetry-After: 7\r\n\r\nnot HTTP\r\n";
 
         for step in [1, 7, 1 << 16] {
             let all = answers(bytes, step).await;
-            let read: Vec<_> = all[..4].iter().map(|answer| answer.as_ref().unwrap()).collect();
+            let read: Vec<_> = all[..5].iter().map(|answer| answer.as_ref().unwrap()).collect();
             assert_eq!((read[0].status, &*read[0].body), (200, &b"hi"[..]));
             assert_eq!(read[0].content_type.as_deref(), Some("text/plain"));
             assert_eq!(&*read[1].body, b"abcd");
             assert_eq!((read[2].status, read[2].keep_alive), (204, true));
-            assert_eq!((read[3].status, &*read[3].body), (503, &b"until the end"[..]));
-            assert_eq!(read[3].reason, "Busy Now");
-            assert_eq!(
-                (read[3].retry_after.as_deref(), read[3].keep_alive),
-                (Some("7"), false)
-            );
+            assert_eq!((read[3].status, read[3].keep_alive), (200, true));
+            assert_eq!((read[4].status, read[4].reason.as_str()), (503, "Busy Now"));
+            assert_eq!(read[4].retry_after.as_deref(), Some("7"));
+            assert!(read[3].body.is_empty() && read[4].body.is_empty());
+            assert_eq!(all[5].as_ref().unwrap_err().kind(), ErrorKind::InvalidData);
         }
     }
 

@@ -129,7 +129,10 @@ async fn converse(
             return Ok(());
         }
         report(WebhookEvent::Written);
-        let answer = webhook_answer::read(&mut stream, &mut buffer).await?;
+        let mut answer = webhook_answer::read(&mut stream, &mut buffer).await?;
+        // What comes behind an answer would be taken for the next one.
+        let more = !buffer.is_empty() || matches!(stream.try_read_buf(&mut buffer), Ok(1..));
+        answer.keep_alive &= !more;
         let keep_alive = answer.keep_alive;
         report(WebhookEvent::Answered(answer));
         if !keep_alive {

@@ -26,6 +26,9 @@ pub(crate) enum WebhookReply {
 ///
 /// A body that breaks the rules of HTTP makes the whole answer void.
 pub(crate) fn read(answer: &WebhookAnswer) -> Result<WebhookReply, Reject> {
+    if answer.body.is_empty() {
+        return Ok(WebhookReply::None);
+    }
     let decoded = decode("", answer.content_type.as_deref(), answer.body.clone());
     let params = decoded
         .now_or_never()
@@ -87,6 +90,7 @@ mod tests {
             Ok(WebhookReply::None)
         );
         assert_eq!(answer("application/json", "broken"), Ok(WebhookReply::None));
+        assert_eq!(answer("multipart/form-data", ""), Ok(WebhookReply::None));
         assert_eq!(read(&WebhookAnswer::new(204, "")), Ok(WebhookReply::None));
     }
 

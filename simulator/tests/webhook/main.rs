@@ -12,6 +12,8 @@ mod stage;
 
 mod deliveries;
 
+mod answers;
+
 mod failures;
 
 mod faults;
