@@ -8,12 +8,15 @@ use std::sync::Arc;
 use actix_web::rt::task::JoinHandle;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::WriteHalf;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::webhook_answer;
 use crate::shared::Shared;
-use crate::webhook::action::{WebhookAction, WebhookConnection, WebhookEndpoint, WebhookEvent, WebhookPost};
+use crate::webhook::action::{
+    WebhookAction, WebhookAnswer, WebhookConnection, WebhookEndpoint, WebhookEvent, WebhookPost,
+};
 
 /// How many pieces a slow body comes in.
 const PIECES: u32 = 10;
@@ -125,11 +128,9 @@ async fn converse(
         let Some(post) = post else {
             return Ok(());
         };
-        if !write(shared, &mut stream, &post).await? {
+        let Some(mut answer) = exchange(shared, &mut stream, &mut buffer, &post, report).await? else {
             return Ok(());
-        }
-        report(WebhookEvent::Written);
-        let mut answer = webhook_answer::read(&mut stream, &mut buffer).await?;
+        };
         // What comes behind an answer would be taken for the next one.
         let more = !buffer.is_empty() || matches!(stream.try_read_buf(&mut buffer), Ok(1..));
         answer.keep_alive &= !more;
@@ -141,8 +142,33 @@ async fn converse(
     }
 }
 
+/// Sends a request and reads its answer, which may come before all of it is sent; `None` when it was cut on purpose.
+async fn exchange(
+    shared: &Shared,
+    stream: &mut TcpStream,
+    buffer: &mut BytesMut,
+    post: &WebhookPost,
+    report: &impl Fn(WebhookEvent),
+) -> io::Result<Option<WebhookAnswer>> {
+    let (mut reading, mut writing) = stream.split();
+    let answer = webhook_answer::read(&mut reading, buffer);
+    tokio::pin!(answer);
+    tokio::select! {
+        biased;
+        early = &mut answer => {
+            // The rest of the request is not sent, and nothing else can follow without it.
+            return Ok(Some(WebhookAnswer { keep_alive: false, ..early? }));
+        }
+        written = write(shared, &mut writing, post) => if !written? {
+            return Ok(None);
+        },
+    }
+    report(WebhookEvent::Written);
+    answer.await.map(Some)
+}
+
 /// Writes a request and returns whether all of it was to be written.
-async fn write(shared: &Shared, stream: &mut TcpStream, post: &WebhookPost) -> io::Result<bool> {
+async fn write(shared: &Shared, stream: &mut WriteHalf<'_>, post: &WebhookPost) -> io::Result<bool> {
     stream.write_all(&post.head).await?;
     if let Some(length) = post.cut_after {
         stream

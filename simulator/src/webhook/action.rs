@@ -99,7 +99,7 @@ pub enum WebhookEvent {
     },
     /// The whole request has been written.
     Written,
-    /// A complete answer has come.
+    /// A complete answer has come, perhaps before the whole request was written.
     Answered(WebhookAnswer),
     /// The connection could not be opened, or has ended.
     Closed {

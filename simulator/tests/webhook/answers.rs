@@ -2,8 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
-use actogram_simulator::{PostOutcome, PostRecord};
+use actogram_simulator::{PostOutcome, PostRecord, WebhookFault};
 use serde_json::json;
 
 use crate::stage::Stage;
@@ -58,4 +59,26 @@ fn an_answer_without_a_length_ends_with_its_head_and_what_follows_ends_the_conne
     assert_eq!(first_post(&stage).outcome, PostOutcome::Acknowledged);
     assert!(ann.heard().is_empty());
     assert_eq!(stage.info().get("last_error_message"), None);
+}
+
+#[test]
+fn an_answer_that_comes_before_the_whole_request_counts_and_ends_the_connection() {
+    let (stage, _listener, mut stream) = connected();
+    let slow = WebhookFault::SlowRequest(Duration::from_secs(50));
+    stage.bot.webhook_fault(slow);
+    stage.bot.user("Ann").say("hello");
+    read_until(&mut stream, b"\r\n\r\n");
+
+    let answer = b"HTTP/1.1 413 Payload Too Large\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(answer).unwrap();
+
+    let post = first_post(&stage);
+    assert_eq!((post.status, post.outcome), (Some(413), PostOutcome::Rejected));
+    let wait = post.retry_at.unwrap().since(post.ended_at.unwrap());
+    assert_eq!(wait, Duration::from_secs(30));
+    assert_eq!(
+        stage.info()["last_error_message"],
+        "Wrong response from the webhook: 413 Payload Too Large"
+    );
+    assert!(!read_to_end(&mut stream).ends_with(b"}}"), "the rest is not sent");
 }
