@@ -1,8 +1,9 @@
 //! Decides what is posted when: a plain state machine over the update queue.
 //!
 //! Updates are loaded from the head of the queue into their domains until so many domains are loaded as twice the
-//! number of connections; a domain counts once, however many updates it holds. The first update of each domain is
-//! posted, retried on its [`Schedule`], and makes room for the next one when it is acknowledged or expires.
+//! number of connections; a domain counts once, however many updates it holds. A turn loads once, as many updates as
+//! domains are missing: behind a burst of one chat the other chats come turn by turn. The first update of each domain
+//! is posted, retried on its [`Schedule`], and makes room for the next one when it is acknowledged or expires.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -21,6 +22,8 @@ use crate::updates::queue::Removal;
 
 /// A webhook is removed when it has answered nothing but 410 for longer than this.
 const GONE_AFTER: Duration = Duration::from_secs(23 * 60 * 60);
+/// The most updates that are loaded in one turn.
+const MOST_PER_TURN: usize = 1000;
 
 /// An update that is taken care of.
 #[derive(Debug)]
@@ -149,6 +152,10 @@ impl Dispatcher {
             self.open_lines(desk);
             self.send(desk);
         }
+        if !self.held.is_empty() && !self.all_loaded && self.missing_domains() > 0 {
+            // What is held waits for posts, which may be of updates that are not loaded yet.
+            self.wake(desk.now);
+        }
         self.wake_at = self.wake_at.into_iter().chain(self.lines.due_at()).min();
     }
 
@@ -236,38 +243,44 @@ impl Dispatcher {
         steps
     }
 
+    /// Returns how many domains may still be loaded.
+    fn missing_domains(&self) -> usize {
+        (2 * self.max_connections).saturating_sub(self.domains.len())
+    }
+
     fn load(&mut self, desk: &mut Desk<'_>) {
-        let window = 2 * self.max_connections;
-        while !self.all_loaded && self.domains.len() < window {
-            let most = window - self.domains.len();
-            let (updates, expired) = desk.queue.load(self.load_from, most, desk.now.unix_seconds());
-            desk.steps.extend(expired.into_iter().map(Step::Removed));
-            self.all_loaded = updates.len() < most;
-            for (id, slot) in updates {
-                self.load_from = id + 1;
-                let issued = desk.issued.get(slot.record);
-                let kind = issued.map(|issued| issued.kind.to_string()).unwrap_or_default();
-                let domain = Domain::of(id, &kind, &slot.content);
-                let queue = self.domains.entry(domain).or_default();
-                if queue.is_empty() {
-                    self.waiting.insert((desk.now, domain));
-                }
-                queue.push_back(id);
-                let loaded = Loaded {
-                    domain,
-                    content: slot.content,
-                    expires_at: slot.expires_at,
-                    kind,
-                    chat_id: issued.and_then(|issued| issued.chat_id),
-                    wake_at: desk.now,
-                    schedule: Schedule::default(),
-                    attempts: 0,
-                    repeats: false,
-                    confirmed: false,
-                    reissues: false,
-                };
-                self.loaded.insert(id, loaded);
+        let missing = self.missing_domains();
+        if self.all_loaded || missing == 0 {
+            return;
+        }
+        let most = missing.min(MOST_PER_TURN);
+        let (updates, expired) = desk.queue.load(self.load_from, most, desk.now.unix_seconds());
+        desk.steps.extend(expired.into_iter().map(Step::Removed));
+        self.all_loaded = updates.len() < most;
+        for (id, slot) in updates {
+            self.load_from = id + 1;
+            let issued = desk.issued.get(slot.record);
+            let kind = issued.map(|issued| issued.kind.to_string()).unwrap_or_default();
+            let domain = Domain::of(id, &kind, &slot.content);
+            let queue = self.domains.entry(domain).or_default();
+            if queue.is_empty() {
+                self.waiting.insert((desk.now, domain));
             }
+            queue.push_back(id);
+            let loaded = Loaded {
+                domain,
+                content: slot.content,
+                expires_at: slot.expires_at,
+                kind,
+                chat_id: issued.and_then(|issued| issued.chat_id),
+                wake_at: desk.now,
+                schedule: Schedule::default(),
+                attempts: 0,
+                repeats: false,
+                confirmed: false,
+                reissues: false,
+            };
+            self.loaded.insert(id, loaded);
         }
     }
 

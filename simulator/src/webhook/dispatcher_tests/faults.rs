@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::Bench;
+use serde_json::json;
+
+use super::{Bench, DAY};
 use crate::webhook::action::WebhookAnswer;
 use crate::webhook::faults::WebhookFault;
 use crate::webhook::lines::Role;
@@ -90,6 +92,25 @@ fn an_update_that_lets_others_overtake_waits_for_their_posts() {
     bench.acknowledges(id);
 
     assert!(bench.posted().contains(&behind), "its own domain stays in order");
+}
+
+#[test]
+fn an_update_that_lets_others_overtake_does_not_hide_what_is_queued_far_behind_it() {
+    let mut bench = Bench::warm(2);
+    bench
+        .faults
+        .inject(WebhookFault::LetOvertake(1).everywhere().to_chat(1));
+    let burst: Vec<i64> = (0..20)
+        .map(|_| bench.push("message", &json!({"chat": {"id": 1}}), DAY))
+        .collect();
+    let other = bench.push("message", &json!({"chat": {"id": 2}}), DAY);
+    bench.turn();
+
+    bench.wait(0);
+    assert_eq!(bench.posted(), [other]);
+    bench.acknowledges(other);
+
+    assert_eq!(bench.posted(), burst[..1]);
 }
 
 #[test]

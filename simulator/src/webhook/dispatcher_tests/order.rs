@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use super::{Bench, START};
+use super::{Bench, DAY, START};
 use crate::webhook::action::WebhookAnswer;
 use crate::webhook::dispatcher::Dispatcher;
 
@@ -56,6 +56,42 @@ fn the_window_counts_domains_so_that_one_long_chat_holds_nobody_back() {
     let other = bench.say(2);
 
     assert!(bench.posted().contains(&other), "{:?}", bench.posted());
+}
+
+#[test]
+fn a_burst_of_one_chat_is_loaded_window_by_window_before_what_is_behind_it() {
+    let mut bench = Bench::warm(2);
+    for _ in 0..10 {
+        bench.push("message", &json!({"chat": {"id": 1}}), DAY);
+    }
+    let other = bench.push("message", &json!({"chat": {"id": 2}}), DAY);
+    bench.turn();
+
+    // A window of 4 domains, of which one is taken from then on: 4, 7, 10 and 11 updates.
+    for loaded in [4, 7, 10] {
+        let [id] = bench.posted()[..] else {
+            panic!("{loaded} are loaded: {:?}", bench.posted());
+        };
+        bench.acknowledges(id);
+    }
+
+    assert!(bench.posted().contains(&other), "{:?}", bench.posted());
+}
+
+#[test]
+fn a_turn_loads_a_thousand_updates_at_most() {
+    let mut bench = Bench::new(1000);
+    for chat in 0..1000 {
+        bench.push("message", &json!({"chat": {"id": chat}}), DAY);
+    }
+    let expired = bench.push("message", &json!({"chat": {"id": -1}}), -1);
+    let reaches_it = |bench: &mut Bench| {
+        bench.turn();
+        !bench.queue.ids().any(|id| id == expired)
+    };
+
+    assert!(!reaches_it(&mut bench));
+    assert!(reaches_it(&mut bench));
 }
 
 #[test]
