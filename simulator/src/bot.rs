@@ -196,11 +196,12 @@ impl Bot {
         });
     }
 
-    /// Takes back every fault of calls and posts that has not struck. Announced flood waits stay announced.
+    /// Takes back every fault of calls and posts that has not struck, and lets go the updates that wait to be
+    /// overtaken. Announced flood waits stay announced.
     pub fn clear_faults(&self) {
-        self.write(|account, _| {
+        self.write(|account, now| {
             account.faults.clear();
-            account.hook.faults.clear();
+            account.hook.clear_faults(now);
         });
     }
 

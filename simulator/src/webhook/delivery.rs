@@ -97,6 +97,14 @@ impl Hook {
         }
     }
 
+    /// Takes back the faults that have not struck, and lets go what one holds until others have overtaken it.
+    pub(crate) fn clear_faults(&mut self, now: Moment) {
+        self.faults.clear();
+        if let Some(dispatcher) = &mut self.dispatcher {
+            dispatcher.release_held(now);
+        }
+    }
+
     /// Begins to deliver to the webhook that was set.
     pub(crate) fn start(&mut self, now: Moment, webhook: Webhook) {
         let dispatcher = Dispatcher::new(now, webhook.max_connections(), self.rng.fork());

@@ -128,6 +128,14 @@ impl Dispatcher {
         self.spared.insert(id);
     }
 
+    /// Lets go what waits to be overtaken.
+    pub(crate) fn release_held(&mut self, now: Moment) {
+        for (held, _) in self.held.drain(..) {
+            self.waiting.insert((now, held));
+        }
+        self.wake(now);
+    }
+
     /// Tells whether a connection belongs to this webhook.
     pub(crate) fn owns(&self, connection: WebhookConnection) -> bool {
         self.lines.contains(connection)

@@ -160,6 +160,19 @@ fn an_update_can_be_overtaken_by_other_chats() {
 }
 
 #[test]
+fn an_update_that_waits_to_be_overtaken_is_let_go_when_faults_are_taken_back() {
+    let stage = Stage::warm(&json!({}));
+    stage.bot.webhook_fault(WebhookFault::LetOvertake(2));
+    let id = stage.bot.user("Ann").say("held");
+    stage.until("the fault has struck", |view| view.faults_left() == 0);
+    assert_eq!(stage.bot.posts().len(), 1);
+
+    stage.bot.clear_faults();
+
+    stage.until_confirmed(id);
+}
+
+#[test]
 fn a_stranger_can_post_with_another_secret_or_none() {
     for (fault, secret) in [(WebhookFault::WrongSecret, true), (WebhookFault::NoSecret, false)] {
         let stage = stage_with_secret();
