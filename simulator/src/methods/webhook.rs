@@ -78,7 +78,7 @@ pub(crate) fn set_webhook(account: &mut Account, now: Moment, params: &Params) -
         webhook.url == url
             && webhook.secret_token == secret_token
             && webhook.max_connections == max_connections
-            && webhook.fixed_ip == fixed_ip.and_then(|ip| ip.parse().ok())
+            && webhook.fixed_ip.map(|ip| ip.to_string()).as_deref() == fixed_ip
             && !webhook.has_certificate
     });
     if unchanged && certificate.is_none() && !drops {

@@ -64,17 +64,25 @@ fn the_address_of_a_name_is_unknown_until_a_connection_is_open() {
 }
 
 #[test]
-fn a_fixed_address_is_used_and_has_to_be_one() {
+fn a_fixed_address_is_used() {
     let mut hooked = Hooked::bare();
-    let refused = hooked.set(&[("ip_address", "here")]);
-    assert_eq!(
-        description(&refused),
-        "Bad Request: bad webhook: Invalid IP address specified"
-    );
 
     hooked.set(&[("url", "http://bot.example.org/"), ("ip_address", "127.0.0.9")]);
 
     assert_eq!(hooked.info()["ip_address"], "127.0.0.9");
+}
+
+#[test]
+fn an_address_that_is_none_is_a_change_and_removes_the_webhook() {
+    let mut hooked = Hooked::new();
+
+    let refused = hooked.set(&[("ip_address", "here")]);
+
+    assert_eq!(
+        description(&refused),
+        "Bad Request: bad webhook: Invalid IP address specified"
+    );
+    assert_eq!(hooked.info()["url"], "");
 }
 
 #[test]
