@@ -134,8 +134,9 @@ impl Account {
         self.hook.settings.take().is_some()
     }
 
-    /// Does what a restarted server does: everything that is queued is posted again.
+    /// Does what a restarted server does: everything that is queued is posted again, and the last error is forgotten.
     pub(crate) fn restart_webhook(&mut self, now: Moment) {
+        self.hook.last_error = None;
         if let Some(dispatcher) = self.hook.dispatcher.take() {
             self.carry_out(now, dispatcher.stop());
         }

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::{Hooked, URL};
 use crate::params::Upload;
 use crate::world_tests::{TOKEN, description, ids};
-use crate::{Params, Request, Rules, Verdict, WebhookAnswer, WebhookEvent};
+use crate::{Params, Request, Restart, Rules, Verdict, WebhookAnswer, WebhookEvent};
 
 #[test]
 fn the_info_shows_what_was_set() {
@@ -203,6 +203,26 @@ fn the_last_error_is_shown_until_the_webhook_is_set_anew() {
 
     hooked.set(&[("max_connections", "3")]);
     assert_eq!(hooked.info().get("last_error_message"), None);
+}
+
+#[test]
+fn a_restart_keeps_the_settings_and_forgets_the_last_error() {
+    let mut hooked = Hooked::bare();
+    hooked.set(&[("ip_address", "127.0.0.1"), ("allowed_updates", "[\"message\"]")]);
+    let before = hooked.info();
+    hooked.say("a");
+    hooked.status(502, "Bad Gateway");
+    assert_ne!(hooked.info().get("last_error_message"), None);
+
+    hooked
+        .stage
+        .world
+        .restart(hooked.stage.now, Restart::KeepConfirmations);
+
+    let mut after = hooked.info();
+    assert_eq!(after["pending_update_count"], 1);
+    after["pending_update_count"] = json!(0);
+    assert_eq!(after, before);
 }
 
 #[test]
