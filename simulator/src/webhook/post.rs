@@ -55,7 +55,7 @@ impl Address {
         Some(Self {
             tls,
             host,
-            port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+            port: port_of(authority, if tls { 443 } else { 80 })?,
             userinfo,
             path: uri
                 .path_and_query()
@@ -111,6 +111,19 @@ impl Address {
             body,
         }
     }
+}
+
+/// Returns the port that an authority names, or the default; `None` when what it names is no port.
+fn port_of(authority: &str, default: u16) -> Option<u16> {
+    let host_and_port = authority.rsplit('@').next()?;
+    let Some((_, port)) = host_and_port
+        .rsplit_once(':')
+        .filter(|(_, port)| !port.ends_with(']'))
+    else {
+        return Some(default);
+    };
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    port.parse().ok().filter(|port| digits && *port > 0)
 }
 
 #[cfg(test)]

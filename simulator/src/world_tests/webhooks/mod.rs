@@ -1,5 +1,7 @@
 //! Webhooks: what is set, what is posted, and what answers do.
 
+mod checks;
+
 mod settings;
 
 mod posts;
