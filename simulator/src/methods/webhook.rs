@@ -22,6 +22,24 @@ const MAX_CERTIFICATE_BYTES: usize = 3 << 20;
 /// The longest secret token.
 const MAX_SECRET: usize = 256;
 
+/// Where no webhook of a server in the cloud may be: addresses and the lengths of their prefixes.
+const RESERVED: &[([u8; 4], u32)] = &[
+    ([0, 0, 0, 0], 8),
+    ([10, 0, 0, 0], 8),
+    ([100, 64, 0, 0], 10),
+    ([127, 0, 0, 0], 8),
+    ([169, 254, 0, 0], 16),
+    ([172, 16, 0, 0], 12),
+    ([192, 0, 0, 0], 24),
+    ([192, 0, 2, 0], 24),
+    ([192, 88, 99, 0], 24),
+    ([192, 168, 0, 0], 16),
+    ([198, 18, 0, 0], 15),
+    ([198, 51, 100, 0], 24),
+    ([203, 0, 113, 0], 24),
+    ([224, 0, 0, 0], 3),
+];
+
 /// The webhook of a bot. It has no `Debug`: URL and token are secrets.
 pub(crate) struct Webhook {
     /// The URL as it was given.
@@ -151,17 +169,16 @@ fn check_address(address: &Address, fixed_ip: Option<&str>, local: bool) -> Resu
     }
     match literal(fixed_ip.unwrap_or(&address.host)) {
         Some(IpAddr::V6(_)) => bad("IPv6-only addresses are not allowed"),
-        Some(IpAddr::V4(ip))
-            if ip.is_loopback()
-                || ip.is_private()
-                || ip.is_link_local()
-                || ip.is_unspecified()
-                || ip.is_multicast() =>
-        {
-            bad(&format!("IP address {ip} is reserved"))
-        }
+        Some(IpAddr::V4(ip)) if is_reserved(ip) => bad(&format!("IP address {ip} is reserved")),
         _ => Ok(()),
     }
+}
+
+fn is_reserved(ip: Ipv4Addr) -> bool {
+    RESERVED.iter().any(|(block, prefix)| {
+        let differing = u32::from(ip) ^ u32::from_be_bytes(*block);
+        differing.leading_zeros() >= *prefix
+    })
 }
 
 /// Returns the address that a host name is by itself.

@@ -1,5 +1,7 @@
 //! What `setWebhook` accepts on a server in the cloud, and how often.
 
+use std::net::Ipv4Addr;
+
 use crate::Rules;
 use crate::world_tests::{Stage, body, description};
 
@@ -62,6 +64,39 @@ fn settings_are_refused_with_the_exact_reason() {
         ("ip_address", "here", "bad webhook: Invalid IP address specified"),
     ] {
         assert_eq!(set(name, value), format!("{PREFIX}{reason}"), "{name} {value}");
+    }
+}
+
+#[test]
+fn reserved_blocks_are_refused_from_their_first_address_to_their_last() {
+    for (first, last) in [
+        ([0, 0, 0, 0], [0, 255, 255, 255]),
+        ([10, 0, 0, 0], [10, 255, 255, 255]),
+        ([100, 64, 0, 0], [100, 127, 255, 255]),
+        ([127, 0, 0, 0], [127, 255, 255, 255]),
+        ([169, 254, 0, 0], [169, 254, 255, 255]),
+        ([172, 16, 0, 0], [172, 31, 255, 255]),
+        ([192, 0, 0, 0], [192, 0, 0, 255]),
+        ([192, 0, 2, 0], [192, 0, 2, 255]),
+        ([192, 88, 99, 0], [192, 88, 99, 255]),
+        ([192, 168, 0, 0], [192, 168, 255, 255]),
+        ([198, 18, 0, 0], [198, 19, 255, 255]),
+        ([198, 51, 100, 0], [198, 51, 100, 255]),
+        ([203, 0, 113, 0], [203, 0, 113, 255]),
+        ([224, 0, 0, 0], [255, 255, 255, 255]),
+    ] {
+        let (first, last) = (u32::from_be_bytes(first), u32::from_be_bytes(last));
+        let answer = |ip: u32| set("ip_address", &Ipv4Addr::from(ip).to_string());
+        for ip in [first, last] {
+            let reason = format!(
+                "{PREFIX}bad webhook: IP address {} is reserved",
+                Ipv4Addr::from(ip)
+            );
+            assert_eq!(answer(ip), reason);
+        }
+        for ip in [first.checked_sub(1), last.checked_add(1)].into_iter().flatten() {
+            assert_eq!(answer(ip), "Webhook was set", "{}", Ipv4Addr::from(ip));
+        }
     }
 }
 
