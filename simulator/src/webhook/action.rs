@@ -152,10 +152,17 @@ impl WebhookAnswer {
         (200..300).contains(&self.status)
     }
 
-    /// Returns the seconds of `Retry-After`, 0 when there are none; a date counts as none.
+    /// Returns the seconds of `Retry-After`, 0 when there are none. A date counts as none, and so does what is no 32-bit
+    /// number in its shortest form.
     pub(crate) fn retry_after_seconds(&self) -> u64 {
         let text = self.retry_after.as_deref().unwrap_or_default().trim();
-        text.parse().unwrap_or(0)
+        let seconds = text
+            .parse()
+            .ok()
+            .filter(|seconds: &i32| seconds.to_string() == text);
+        seconds
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .unwrap_or(0)
     }
 }
 
@@ -174,7 +181,10 @@ mod tests {
         };
 
         assert_eq!(seconds("7"), 7);
-        assert_eq!(seconds("-7"), 0);
+        for none in ["-7", "+7", "07", "7.0", "2147483648", "99999999999999999999"] {
+            assert_eq!(seconds(none), 0, "{none}");
+        }
+        assert_eq!(seconds("2147483647"), 2_147_483_647);
         assert_eq!(seconds("Fri, 31 Dec 2027 23:59:59 GMT"), 0);
         assert_eq!(WebhookAnswer::new(503, "").retry_after_seconds(), 0);
     }

@@ -6,6 +6,8 @@ mod settings;
 
 mod posts;
 
+mod retries;
+
 mod replies;
 
 use serde_json::Value;
