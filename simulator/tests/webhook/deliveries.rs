@@ -42,6 +42,18 @@ fn without_a_secret_there_is_no_header() {
 }
 
 #[test]
+fn a_user_in_the_url_becomes_a_header() {
+    let stage = Stage::bare();
+    stage.set(&json!({"url": stage.receiver.url.replace("//", "//me:pw@")}));
+    stage.bot.user("Ann").say("hello");
+
+    let seen = stage.receiver.until_seen(1).remove(0);
+
+    assert_eq!(seen.header("authorization"), Some("Basic bWU6cHc="));
+    assert_eq!(seen.header("host"), Some("127.0.0.1"));
+}
+
+#[test]
 fn one_connection_serves_one_update_after_the_other() {
     let stage = Stage::new();
     stage.bot.user("Ann").say_all(["a", "b", "c"]);

@@ -68,6 +68,22 @@ fn settings_are_refused_with_the_exact_reason() {
 }
 
 #[test]
+fn settings_at_the_edge_of_what_is_refused_are_accepted() {
+    let longest = format!("{}azAZ09_-", "s".repeat(248));
+    for (name, value) in [
+        ("url", "bot.example.org"),
+        ("url", "https://bot.example.org:80/"),
+        ("url", "https://bot.example.org:88/"),
+        ("url", "https://bot.example.org:443/"),
+        ("url", "https://me:pw@bot.example.org:08443/"),
+        ("secret_token", &longest),
+        ("ip_address", "149.154.160.1"),
+    ] {
+        assert_eq!(set(name, value), "Webhook was set", "{name} {value}");
+    }
+}
+
+#[test]
 fn reserved_blocks_are_refused_from_their_first_address_to_their_last() {
     for (first, last) in [
         ([0, 0, 0, 0], [0, 255, 255, 255]),
@@ -98,6 +114,45 @@ fn reserved_blocks_are_refused_from_their_first_address_to_their_last() {
             assert_eq!(answer(ip), "Webhook was set", "{}", Ipv4Addr::from(ip));
         }
     }
+}
+
+#[test]
+fn one_call_with_a_url_is_processed_per_second_refused_or_not() {
+    let mut stage = Stage::new(Rules::default());
+    let limited = |stage: &mut Stage| stage.call("setWebhook", &[("url", URL)]).retry_after == Some(1);
+
+    assert!(!limited(&mut stage));
+    assert!(limited(&mut stage));
+    stage.wait(999);
+    assert!(limited(&mut stage));
+    stage.wait(1);
+    assert!(!limited(&mut stage), "what was limited does not count");
+    stage.wait(1_000);
+    stage.call("setWebhook", &[("url", "ftp://x")]);
+
+    assert!(limited(&mut stage), "what was refused does");
+}
+
+#[test]
+fn deleting_is_not_limited_and_an_empty_url_deletes() {
+    let mut stage = Stage::new(Rules::default());
+    stage.say("dropped with the webhook");
+    stage.call("setWebhook", &[("url", URL)]);
+    stage.wait(999);
+    let empty = [("url", ""), ("drop_pending_updates", "true")];
+
+    for (method, params, said) in [
+        ("setWebhook", &empty[..], "Webhook was deleted"),
+        ("deleteWebhook", &[], "Webhook is already deleted"),
+        ("setWebhook", &[], "Webhook is already deleted"),
+    ] {
+        assert_eq!(description(&stage.call(method, params)), said);
+    }
+    assert!(stage.bot().view().pending().is_empty());
+
+    stage.wait(1);
+    let set = stage.call("setWebhook", &[("url", URL)]);
+    assert_eq!(description(&set), "Webhook was set", "deleting does not count");
 }
 
 #[test]

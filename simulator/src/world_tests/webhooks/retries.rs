@@ -1,9 +1,38 @@
-//! When an update is posted again that was refused.
+//! How often an update is posted that is refused, and when.
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::Hooked;
 use crate::WebhookAnswer;
+
+#[test]
+fn a_refused_update_is_posted_as_often_as_its_life_allows() {
+    for (kind, attempts) in [
+        ("inline_query", 6..=6),
+        ("callback_query", 8..=8),
+        ("chosen_inline_result", 12..=14),
+        ("message", 950..=980),
+    ] {
+        let mut hooked = Hooked::new();
+        let update = json!({kind: {"from": {"id": 5}}});
+        hooked.stage.bot().push(&update).unwrap();
+        hooked.pump();
+
+        while !hooked.stage.bot().view().pending().is_empty() {
+            if hooked.in_flight.is_empty() {
+                let due = hooked.stage.world.due_at().unwrap();
+                hooked.wait(due.since(hooked.stage.now).as_millis().try_into().unwrap());
+            } else {
+                hooked.status(500, "");
+            }
+        }
+
+        let posts = hooked.stage.bot().view().posts().len();
+        assert!(attempts.contains(&posts), "{kind}: {posts}");
+    }
+}
 
 #[test]
 fn retry_after_counts_with_every_failure_and_up_to_an_hour() {

@@ -259,6 +259,18 @@ fn a_polled_bot_gets_what_the_deleted_webhook_did_not_acknowledge() {
 }
 
 #[test]
+fn a_deleted_webhook_leaves_its_filter() {
+    let mut hooked = Hooked::bare();
+    hooked.set(&[("allowed_updates", "[\"poll\"]")]);
+
+    hooked.stage.call("deleteWebhook", &[]);
+
+    assert_eq!(hooked.info()["allowed_updates"], json!(["poll"]));
+    let ann = hooked.stage.ann;
+    assert_eq!(hooked.stage.bot().say(ann, Some(ann), "filtered"), None);
+}
+
+#[test]
 fn a_log_out_removes_the_webhook() {
     let mut hooked = Hooked::new();
     hooked.say("in flight");
