@@ -2,7 +2,7 @@
 //! both.
 //!
 //! `TELEGRAM_BOT_TOKEN=… SECOND_BOT_TOKEN=… cargo run --example two_bots`, against any server with
-//! `TELEGRAM_API_URL=…`
+//! `TELEGRAM_API_URL=…`. The second journal is `second.db`.
 
 use std::{env, future::Future, process::ExitCode};
 
@@ -14,15 +14,14 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     // One per core, however many bots there are. A bot that blocks its threads had better have `.workers(n)` of its own.
     let threads = WorkerThreads::default();
     let first = Bot::from_env().shared_workers(&threads).handlers(|| echo);
-    let mut second = Bot::new(env::var("SECOND_BOT_TOKEN")?)
-        .shared_workers(&threads)
-        .handlers(|| shout);
+    let token = variable("SECOND_BOT_TOKEN")?.ok_or("no second bot token: set SECOND_BOT_TOKEN to it")?;
+    let mut second = Bot::new(token).shared_workers(&threads).handlers(|| shout);
     // A journal belongs to one bot; `ACTOGRAM_JOURNAL=off` turns off both.
-    second = match env::var("ACTOGRAM_JOURNAL").as_deref() {
-        Ok("off") => second.direct(),
+    second = match variable("ACTOGRAM_JOURNAL")?.as_deref() {
+        Some("off") => second.direct(),
         _ => second.journal("second.db"),
     };
-    if let Ok(root) = env::var("TELEGRAM_API_URL") {
+    if let Some(root) = variable("TELEGRAM_API_URL")? {
         second = second.server(root.parse::<Server>()?);
     }
     // Not `try_join`: the failure of one would cut the other off in the middle of its work.
@@ -30,6 +29,15 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let second = told("second bot", Box::pin(second.run()));
     let (first, second) = join(first, second).await;
     Ok(if first == ExitCode::SUCCESS { second } else { first })
+}
+
+/// Returns the value of an environment variable; an empty one counts as not set, as for `Bot::from_env`.
+fn variable(name: &str) -> Result<Option<String>, env::VarError> {
+    match env::var(name) {
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Err(env::VarError::NotPresent) => Ok(None),
+        value => value.map(Some),
+    }
 }
 
 /// Says how a bot has ended, when it has.

@@ -87,6 +87,27 @@ fn two_bots_answer_each_in_its_own_way() {
     );
 }
 
+#[test]
+fn two_bots_take_empty_variables_for_missing_ones() {
+    let run = |second_token: &str| {
+        let mut command = example("two_bots");
+        for empty in ["TELEGRAM_BOT_TOKEN", "TELEGRAM_API_URL"] {
+            command.env(empty, "");
+        }
+        command.env("SECOND_BOT_TOKEN", second_token);
+        let (status, printed) = Program::start(command).wait();
+        assert!(!status.success(), "{printed}");
+        printed
+    };
+
+    let (no_second, wrong_second) = (run(" "), run("no token"));
+
+    assert!(no_second.contains("set SECOND_BOT_TOKEN to it"), "{no_second}");
+    for expected in ["first bot: no bot token", "second bot: "] {
+        assert!(wrong_second.contains(expected), "{wrong_second}");
+    }
+}
+
 #[cfg(all(feature = "monitor", feature = "webhook"))]
 mod an_embedded_bot {
     use std::{thread, time::Duration};
