@@ -46,12 +46,12 @@ async fn main() -> Result<BotReport, Box<dyn Error>> {
     let stop_server = server.handle();
     let mut serving = rt::spawn(server);
 
-    tokio::select! {
-        () = signals.next() => {}
-        // The bot has stopped by itself, or nothing is served any more. Whoever watches the process may start it again.
-        _ = bot.wait() => {}
-        _ = &mut serving => {}
-    }
+    // The bot may stop by itself, or nothing be served any more. Whoever watches the process may start it again.
+    let server_ended = tokio::select! {
+        () = signals.next() => None,
+        _ = bot.wait() => None,
+        end = &mut serving => Some(end),
+    };
     // First the bot: its route answers 503 from now on, what runs is finished, and whoever waits for an answer gets it. Then
     // the server, because the routes may use the bot until then.
     let in_order = async {
@@ -69,7 +69,11 @@ async fn main() -> Result<BotReport, Box<dyn Error>> {
         }
     };
     println!("{report}");
-    Ok(report)
+    match server_ended {
+        None => Ok(report),
+        // Nobody has asked for that, so it is a failure, however well the bot has stopped.
+        Some(end) => Err(end?.err().map_or("the server has ended".into(), Into::into)),
+    }
 }
 
 async fn echo(ctx: Context) -> HandlerResult {
