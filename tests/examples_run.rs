@@ -131,7 +131,7 @@ mod an_embedded_bot {
         support::until_blocking("the host listens", || {
             host.printed().contains("listening on http://")
         });
-        let address = host.printed().split("http://").nth(1).unwrap().trim().to_owned();
+        let address = address_in(&host.printed());
         (host, address)
     }
 
@@ -226,8 +226,7 @@ fn the_monitored_bot_can_be_watched_until_it_stops_with_its_host() {
             .env("ACTOGRAM_JOURNAL", "off");
     });
     support::until_blocking("the host listens", || host.printed().contains("the page is at"));
-    let address = host.printed().split("http://").nth(1).unwrap().trim().to_owned();
-    let address = address.trim_end_matches("/bot/");
+    let address = &address_in(&host.printed());
     ann.say("hello");
     stage.until_blocking("it is confirmed", |view| view.pending_count() == 0);
 
@@ -256,6 +255,10 @@ fn the_monitored_bot_can_be_watched_until_it_stops_with_its_host() {
     assert!(page.contains("<title>bot</title>"), "{page}");
     assert!(exit.success(), "{printed}");
     assert!(printed.contains("stopped cleanly"), "{printed}");
+    assert!(
+        printed.contains(" INFO ") && printed.contains(": started bot_id="),
+        "it logs: {printed}"
+    );
     assert_eq!(ann.heard(), ["hello"]);
 }
 
@@ -310,6 +313,14 @@ fn the_playground_talks_shows_the_pipeline_and_stops_cleanly() {
     ] {
         assert!(printed.contains(expected), "{expected:?} is missing: {printed}");
     }
+}
+
+/// Returns the address that a program says it listens at, among what it logs.
+#[cfg(feature = "monitor")]
+fn address_in(printed: &str) -> String {
+    let rest = printed.split("http://").nth(1).unwrap();
+    let end = rest.find(|character: char| character == '/' || character.is_whitespace());
+    rest[..end.unwrap_or(rest.len())].to_owned()
 }
 
 /// Returns the whole answer, or as much of it as there was before the connection was cut.
