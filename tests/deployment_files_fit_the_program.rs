@@ -172,3 +172,18 @@ fn two_pods_never_poll_nor_share_a_journal() {
         );
     }
 }
+
+#[test]
+fn the_names_of_the_pods_come_from_a_headless_service() {
+    for manifest in [POLLING, WEBHOOK] {
+        let name = format!(
+            "\nkind: Service\nmetadata:\n  name: {}\n",
+            value(manifest, "serviceName: ")
+        );
+        let service = manifest
+            .split("\n---\n")
+            .find(|document| document.contains(&name));
+
+        assert!(service.unwrap().contains("\n  clusterIP: None "), "{name}");
+    }
+}
