@@ -387,8 +387,9 @@ impl Bot {
     }
 
     /// Sets how long a shutdown waits for what was fetched; default
-    /// [`DEFAULT_DRAIN_DEADLINE`](Self::DEFAULT_DRAIN_DEADLINE). Up to 4 s for telling the server and 0.5 s for ending
-    /// the worker threads come on top.
+    /// [`DEFAULT_DRAIN_DEADLINE`](Self::DEFAULT_DRAIN_DEADLINE). Up to 4 s for telling the server, 0.5 s for ending
+    /// the worker threads, 2 s for the final numbers (cargo feature `metrics`) and about 1 s for closing the journal come on
+    /// top.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.drain_deadline = deadline;
         self

@@ -50,13 +50,16 @@ fn seconds(text: &str, key: &str) -> Vec<Duration> {
         .collect()
 }
 
-/// Most time from the request to stop to the end of the bot: see `Bot::drain_deadline`.
-const LONGEST_STOP: Duration = Bot::DEFAULT_DRAIN_DEADLINE.saturating_add(Duration::from_millis(4_500));
+/// Most time from the request to stop to the end of the bot, see `Bot::drain_deadline`: on top of the drain 4 s to tell the
+/// server, 0.5 s for the threads, 2 s for the final numbers, and what closing the journal takes.
+const LONGEST_STOP: Duration =
+    Bot::DEFAULT_DRAIN_DEADLINE.saturating_add(Duration::from_millis(4_000 + 500 + 2_000 + 1_000));
 
 #[test]
 fn whoever_stops_the_bot_waits_until_it_has_drained_and_closed_its_server() {
     let servers = [
         seconds(SOURCES[2], ".shutdown_timeout("),
+        seconds(include_str!("../examples/embedded.rs"), ".shutdown_timeout("),
         seconds(include_str!("../src/webhook/server.rs"), "LAST_ANSWERS: u64 = "),
     ];
     let longest = LONGEST_STOP + *servers.iter().flatten().max().unwrap();
