@@ -65,8 +65,9 @@ pub enum Delivery {
 ///
 /// Updates are fetched by long polling and written to the [journal](Self::journal), a file; what is on disk is confirmed to
 /// the Bot API server at once. They are handled from there: each chat in order, all chats concurrently, so a slow handler
-/// holds nothing but its own chat. Failed updates are repeated after 1, 2, 5, 15 and 60 s and then become dead letters,
-/// which stay in the file for 30 days. A `kill -9` loses nothing and repeats what was running. [`direct`](Self::direct)
+/// holds nothing but its own chat. Updates whose handler panics, passes its deadline or returns an [error that may
+/// pass](crate::HandlerError) are repeated after 1, 2, 5, 15 and 60 s; then, and at once after any other error, they become
+/// dead letters, which stay in the file for 30 days. A `kill -9` loses nothing and repeats what was running. [`direct`](Self::direct)
 /// does without the file.
 #[must_use = "a bot does nothing until it is run, started or spawned"]
 pub struct Bot {
@@ -372,7 +373,8 @@ impl Bot {
         self
     }
 
-    /// Sets when failed updates are repeated before they are given up; default after 1, 2, 5, 15 and 60 s, and without a
+    /// Sets when updates whose attempt failed [in a way that may pass](crate::HandlerError), panicked or passed its deadline
+    /// are repeated before they are given up; default after 1, 2, 5, 15 and 60 s, and without a
     /// journal after 1 s and 2 s, because the next batch waits for it.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
