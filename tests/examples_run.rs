@@ -1,4 +1,7 @@
-//! Every example runs against the simulator, with no token and no network, and does what it says.
+//! Examples run against the simulator, with no token and no network, and do what they say. The others: `commands`, `keyboard`
+//! and `middleware` in `examples_of_the_router`, `upload` and `long_handler` in `examples_of_calls`, `broadcast` in
+//! `broadcasts_survive_kill_minus_9`, `webhook` in `webhook_serves_itself`, `crash_test` in
+//! `an_update_that_ends_the_process_becomes_a_dead_letter`.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
