@@ -44,8 +44,9 @@
 //! - **Everything is bounded**: running handlers, retries, time to stop, memory, the journal.
 //!
 //! Not promised: exactly-once sending. The Bot API cannot make a call idempotent, so a message whose answer was lost may
-//! have been sent ([`ApiError::Unknown`](api::ApiError::Unknown)). Write handlers that may run twice, or check
-//! [`Context::attempt`].
+//! have been sent ([`ApiError::Unknown`](api::ApiError::Unknown)). Write handlers [that may run
+//! twice](https://github.com/actogram/actogram/blob/main/docs/guarantees.md#a-handler-that-does-not-mind);
+//! [`Context::attempt`] alone does not tell whether effects are there already.
 //!
 //! # Logs
 //!
