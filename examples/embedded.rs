@@ -5,11 +5,7 @@
 //! `curl -X POST 'localhost:8080/say?chat=42' -d 'hello'`, and <http://localhost:8080/bot/>. Without the address nothing is set
 //! at the server. `ADDRESS=127.0.0.1:0` picks another place to listen.
 
-use std::{
-    env,
-    error::Error,
-    io::{self, IsTerminal},
-};
+use std::{env, error::Error, io};
 
 use actix_web::{
     App, HttpResponse, HttpServer, Responder, get, post, rt,
@@ -18,11 +14,14 @@ use actix_web::{
 };
 use actogram::{Bot, BotHandle, BotReport, Context, HandlerResult, Webhook, monitor};
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
 
 #[actix_web::main]
 async fn main() -> Result<BotReport, Box<dyn Error>> {
-    log_to_stderr();
+    // Without colours, which files and journals do not show.
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
     // Whoever takes the signals first misses none.
     let mut signals = Signals::new()?;
     let (bot, route) = Bot::from_env()
@@ -114,18 +113,6 @@ async fn say(bot: web::Data<BotHandle>, to: web::Query<Recipient>, text: String)
         Ok(message) => HttpResponse::Ok().body(message.message_id.to_string()),
         Err(error) => HttpResponse::BadGateway().body(error.to_string()),
     }
-}
-
-/// Logs to standard error: `RUST_LOG` says what, by default everything from `info` on.
-fn log_to_stderr() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        // No colours in a file or a journal.
-        .with_ansi(io::stderr().is_terminal())
-        .init();
 }
 
 /// SIGTERM and SIGINT, one after the other.

@@ -4,22 +4,21 @@
 //! `ADDRESS` picks another place to listen. With `MONITOR_TOKEN` (16 characters or more) texts and chats are shown to whoever
 //! sends it, from anywhere; without it, to this machine alone. A text that begins with "fail" becomes a dead letter.
 
-use std::{
-    env,
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::{env, io, process::ExitCode};
 
 use actix_web::{App, HttpServer, get};
 use actogram::{
     Bot, Context, HandlerError, HandlerResult,
     monitor::{AccessToken, scope},
 };
-use tracing_subscriber::EnvFilter;
 
 #[actix_web::main]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    log_to_stderr();
+    // Without colours, which files and journals do not show.
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
     let token = env::var("MONITOR_TOKEN").ok().map(AccessToken::new).transpose()?;
     let bot = Bot::from_env().handlers(|| answer).start().await?;
 
@@ -70,18 +69,6 @@ async fn answer(ctx: Context) -> HandlerResult {
 #[get("/")]
 async fn home() -> &'static str {
     "the application that the bot lives in\n"
-}
-
-/// Logs to standard error: `RUST_LOG` says what, by default everything from `info` on.
-fn log_to_stderr() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        // No colours in a file or a journal.
-        .with_ansi(io::stderr().is_terminal())
-        .init();
 }
 
 async fn wait_for_signal() -> io::Result<()> {

@@ -5,17 +5,17 @@
 //! cargo run --features webhook --example webhook`. `ADDRESS` is where it listens, by default on 127.0.0.1:8080. With
 //! `DRAIN_JOURNAL=1` a stop also handles what waits in the journal, for a process that is replaced by another one.
 
-use std::{
-    env,
-    io::{self, IsTerminal},
-};
+use std::{env, io};
 
 use actogram::{Bot, BotReport, Context, Error, HandlerResult, Webhook};
-use tracing_subscriber::EnvFilter;
 
 #[actix::main]
 async fn main() -> Result<BotReport, Error> {
-    log_to_stderr();
+    // Without colours, which files and journals do not show.
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
     let mut webhook = Webhook::from_env();
     if let (Ok(certificate), Ok(key)) = (env::var("TLS_CERTIFICATE"), env::var("TLS_KEY")) {
         webhook = webhook.tls(certificate, key);
@@ -33,16 +33,4 @@ async fn echo(ctx: Context) -> HandlerResult {
         ctx.reply(text).await?;
     }
     Ok(())
-}
-
-/// Logs to standard error: `RUST_LOG` says what, by default everything from `info` on.
-fn log_to_stderr() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        // No colours in a file or a journal.
-        .with_ansi(io::stderr().is_terminal())
-        .init();
 }
