@@ -67,6 +67,8 @@ fn a_signal_finishes_what_runs_and_leaves_the_webhook_set() {
     let program = start(&stage, address, |command| {
         command.env("TELEGRAM_WEBHOOK_URL", "https://bots.example.org/telegram");
     });
+    // A stop sets no webhook any more.
+    until_blocking("it is set", || program.printed().contains("webhook is set"));
     let update = text_update(1, ann.chat_id(), "hello");
     let request = thread::spawn(move || Wire::once(address, &post("/telegram", SECRET, update.as_bytes())));
     stage.until_blocking("the handler is in its send", |view| view.faults_left() == 0);
