@@ -109,10 +109,16 @@ fn a_bot_is_ready_from_its_first_poll_to_its_stop() {
         let scene = Scene::start_on(stage).await;
 
         scene.until_reasons(&["starting"]).await;
+        let bot = format!("{{bot=\"{}\"}}", scene.bot.api().bot_id());
+        let metrics = scene.watched.metrics().await;
+        assert!(metrics[&format!("actogram_poll_overdue_seconds{bot}")] > 0.0);
+        assert!(!metrics.contains_key(&format!("actogram_poll_age_seconds{bot}")));
         scene.stage.simulator.go_up();
         scene.until_reasons(&[]).await;
         scene.bot.pause().await.unwrap();
         scene.until_reasons(&["paused"]).await;
+        let metrics = scene.watched.metrics().await;
+        assert_eq!(metrics[&format!("actogram_poll_overdue_seconds{bot}")], 0.0);
         scene.bot.resume().await.unwrap();
         scene.until_reasons(&[]).await;
         scene.stage.bot.user("Ann").say("wait");
@@ -144,10 +150,7 @@ fn a_bot_is_ready_from_its_first_poll_to_its_stop() {
             (StatusCode::OK, Some("stopped"))
         );
         let metrics = scene.watched.metrics().await;
-        assert_eq!(
-            metrics[&format!("actogram_up{{bot=\"{}\"}}", scene.bot.api().bot_id())],
-            0.0
-        );
+        assert_eq!(metrics[&format!("actogram_up{bot}")], 0.0);
         scene.watched.stop().await;
     });
 }

@@ -107,6 +107,8 @@ families! {
         "Chats that flood control makes wait.";
     POLL_AGE = Gauge "actogram_poll_age_seconds",
         "Time since the last completed getUpdates; absent before the first one, and with a webhook.";
+    POLL_OVERDUE = Gauge "actogram_poll_overdue_seconds",
+        "Time for which a getUpdates has been tried without success, also before the first one; 0 when none is wanted. Absent with a webhook.";
     WEBHOOK_AGE = Gauge "actogram_webhook_age_seconds",
         "Time since the last update that was posted and acknowledged; absent before the first one.";
     WEBHOOK_REFUSED = Counter "actogram_webhook_refused_total" ["reason"],

@@ -23,6 +23,8 @@ mod family;
 mod samples;
 mod text;
 mod facade;
+#[cfg(test)]
+mod alerts_tests;
 
 pub(crate) use self::facade::publish;
 pub use self::{

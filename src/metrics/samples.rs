@@ -146,15 +146,21 @@ fn doors(vitals: &Vitals, sheet: &mut Sheet) {
             sheet.level(family::API_HELD_CHATS, lines.held_chats as u64);
         }
     }
-    if let Some(intake) = vitals.intake()
-        && let Some(age) = intake.heard_age
-    {
-        let family = if intake.by_webhook {
-            family::WEBHOOK_AGE
-        } else {
-            family::POLL_AGE
-        };
-        sheet.put(family, None, Value::Gauge(age.as_secs_f64()));
+    if let Some(intake) = vitals.intake() {
+        if let Some(age) = intake.heard_age {
+            let family = if intake.by_webhook {
+                family::WEBHOOK_AGE
+            } else {
+                family::POLL_AGE
+            };
+            sheet.put(family, None, Value::Gauge(age.as_secs_f64()));
+        }
+        if !intake.by_webhook {
+            // A bot that stops wants no updates, whatever its last try came to.
+            let wanted = vitals.stage == Stage::Running;
+            let overdue = intake.overdue.filter(|_| wanted).unwrap_or_default();
+            sheet.put(family::POLL_OVERDUE, None, Value::Gauge(overdue.as_secs_f64()));
+        }
     }
     #[cfg(feature = "webhook")]
     if let Some(webhook) = vitals
