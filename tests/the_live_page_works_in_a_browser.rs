@@ -236,6 +236,139 @@ fn all_shown_dead_letters_can_be_retried_at_once() {
 }
 
 #[test]
+fn letters_beyond_the_first_page_stay_while_more_die() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+        let carl = scene.stage.bot.user("Carl");
+        let die = async |texts: std::ops::Range<usize>| {
+            let end = 3 + texts.end as u64;
+            carl.say_all(texts.map(|number| format!("bad {number}")));
+            until_snapshot(&scene.bot, "all are given up", |snapshot| {
+                snapshot.engine.totals.dead == end
+            })
+            .await;
+        };
+        die(0..80).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 50);
+        // What is asked for by the button comes only after a change has been loaded.
+        page.value(
+            "window.fetch = ((real) => async (url, o) => { \
+                 const answer = await real(url, o); \
+                 if (url.includes('after=')) await new Promise((resolve) => { window.release = resolve; }); \
+                 return answer; \
+             })(fetch)",
+        );
+        page.press("#dead", "More");
+        page.until("!!window.release", "more is asked for");
+        die(80..81).await;
+        until_letters(&mut page, 84);
+        page.value("window.release()");
+        page.value("window.last = document.querySelector('article:last-of-type'), 0");
+
+        die(81..82).await;
+        until_letters(&mut page, 85);
+
+        assert_eq!(page.value("window.last.isConnected"), json!(true));
+        scene.end().await;
+    });
+}
+
+#[test]
+fn the_age_of_a_letter_grows_while_it_is_shown() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+        page.value("window.shown = document.querySelector('article')");
+        page.value("window.line = window.shown.innerText");
+
+        page.until("window.shown.innerText !== window.line", "it is older");
+
+        assert_eq!(page.value("window.shown.isConnected"), json!(true));
+        scene.end().await;
+    });
+}
+
+#[test]
+fn an_error_in_drawing_is_no_lost_connection_and_stays() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+        let own = "error in this page: cannot draw";
+
+        page.value("window.parse = JSON.parse, JSON.parse = () => { throw new Error('cannot draw') }, 0");
+        page.until(
+            "document.querySelectorAll('#errors li').length === 1",
+            "it is shown",
+        );
+        assert_eq!(page.text("#errors"), own);
+        page.value(
+            "window.title_of_bot = document.title, document.title = 'old', JSON.parse = window.parse, 0",
+        );
+        page.until("document.title === window.title_of_bot", "it draws again");
+
+        assert_eq!(
+            (page.text("#errors"), page.text("#link")),
+            (own.to_owned(), "live".to_owned())
+        );
+        scene.end().await;
+    });
+}
+
+#[test]
+fn the_page_comes_back_with_its_server_and_what_was_wrong_is_gone() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let mut scene = Scene::start(None).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+        // What somebody else answers for the server, as long as it is there.
+        page.value(
+            "window.fetch = ((real) => (url, o) => window.answer && url === 'events' ? window.answer() : real(url, o))(fetch)",
+        );
+        let link = |page: &mut Browser, text: &str| {
+            page.until(
+                &format!("document.getElementById('link').textContent === {text:?}"),
+                text,
+            );
+        };
+
+        scene.watched.go_down().await;
+        link(&mut page, "no connection");
+        page.until(
+            "document.querySelectorAll('#errors li').length === 1",
+            "it says why",
+        );
+        page.value(
+            r#"window.answer = async () => new Response('{"error":"not for you"}', { status: 403 }), 0"#,
+        );
+        link(&mut page, "refused");
+        assert_eq!(page.text("#errors"), "not for you");
+        page.value("window.answer = async () => new Response('<html>', { status: 502 }), 0");
+        page.until(
+            "document.getElementById('errors').innerText === 'events: status 502'",
+            "it says what a proxy says",
+        );
+        page.value("window.answer = null");
+        let (address, bot) = (scene.watched.address(), scene.bot.clone());
+        scene.watched = Watched::start_on(&address, move || scope("/bot", bot.clone()));
+        assert!(scene.watched.get("/healthz").await.status.is_success());
+
+        link(&mut page, "live");
+        page.until(
+            "document.getElementById('errors').innerText === ''",
+            "all is well again",
+        );
+        scene.end().await;
+    });
+}
+
+#[test]
 fn the_page_fits_a_phone() {
     on_actix(async {
         let Some(mut page) = Browser::start() else { return };
@@ -320,9 +453,20 @@ fn a_locked_page_shows_nothing_until_it_has_the_token() {
         };
         page.open(&scene.watched.url, DESK);
 
-        enter(&mut page, "a-wrong-token-that-is-long");
+        // No header can carry this one.
+        enter(&mut page, "пароль-пароль-пароль");
         page.until(
             "document.querySelectorAll('#errors li').length === 1",
+            "it says so",
+        );
+        assert_eq!(
+            page.text("#errors"),
+            "an access token has visible ASCII characters only"
+        );
+        assert_eq!(page.value("sessionStorage.length"), json!(0));
+        enter(&mut page, "a-wrong-token-that-is-long");
+        page.until(
+            "document.getElementById('errors').innerText.includes('wrong')",
             "it says so",
         );
         assert_eq!(page.text("#errors"), "this access token is wrong");
@@ -331,8 +475,12 @@ fn a_locked_page_shows_nothing_until_it_has_the_token() {
             json!(0)
         );
 
+        // As a page may have kept it that did not look at what it was given.
+        page.value("sessionStorage.setItem('actogram access token', 'пароль-пароль-пароль')");
+        page.open(&scene.watched.url, DESK);
         enter(&mut page, TOKEN);
         until_letters(&mut page, 3);
+        assert_eq!(page.text("#errors"), "");
         assert!(
             page.value("document.getElementById('lock').hidden")
                 .as_bool()

@@ -36,10 +36,15 @@ impl Said {
 impl Watched {
     /// Starts the server in this actix system.
     pub(crate) fn start(monitor: impl Fn() -> Monitor + Clone + Send + 'static) -> Self {
+        Self::start_on("127.0.0.1:0", monitor)
+    }
+
+    /// As [`start`](Self::start), where another one was before.
+    pub(crate) fn start_on(address: &str, monitor: impl Fn() -> Monitor + Clone + Send + 'static) -> Self {
         let server = HttpServer::new(move || App::new().service(monitor()))
             .workers(1)
             .disable_signals()
-            .bind("127.0.0.1:0")
+            .bind(address)
             .unwrap();
         let url = format!("http://{}/bot", server.addrs()[0]);
         let server = server.run();
@@ -53,8 +58,19 @@ impl Watched {
         Self::start(move || actogram::monitor::scope("/bot", bot.clone()))
     }
 
-    pub(crate) async fn stop(self) {
+    /// Returns the address and port of the server.
+    pub(crate) fn address(&self) -> String {
+        let address = self.url.trim_start_matches("http://");
+        address.trim_end_matches("/bot").to_owned()
+    }
+
+    /// Ends the server, and keeps its address.
+    pub(crate) async fn go_down(&self) {
         self.server.stop(false).await;
+    }
+
+    pub(crate) async fn stop(self) {
+        self.go_down().await;
     }
 
     /// Makes a request with headers and a body.
