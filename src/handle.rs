@@ -112,16 +112,12 @@ impl BotHandle {
         }
     }
 
-    /// Reports the numbers to the recorder of the host from now on. Must be called on the thread of the bot.
+    /// Reports the numbers to the recorder of the host from now on.
     #[cfg(feature = "metrics")]
     pub(crate) fn reporting(mut self) -> Self {
         let (made, last_report) = watch::channel(false);
         self.last_report = Some(last_report);
-        let bot = self.clone();
-        actix_rt::spawn(async move {
-            crate::metrics::publish(bot).await;
-            made.send_replace(true);
-        });
+        crate::metrics::publish(self.clone(), made);
         self
     }
 
@@ -288,7 +284,7 @@ impl BotHandle {
     #[cfg(feature = "metrics")]
     async fn reported(&self) {
         if let Some(mut made) = self.last_report.clone() {
-            // A reporter that is gone, with its thread or by a panic of the recorder, reports no more.
+            // A reporter that is gone, by a panic of the recorder, reports no more.
             let _ = made.wait_for(|made| *made).await;
         }
     }

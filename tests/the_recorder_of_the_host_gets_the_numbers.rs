@@ -7,15 +7,27 @@ mod support;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
+    thread,
+    time::Duration,
 };
 
-use actogram::{Context, Error, WorkerThreads, metrics::Family};
-use actogram_simulator::Fault;
+use actogram::{
+    BotHandle, Context, Error, HandlerResult, WorkerThreads,
+    metrics::{Family, Kind},
+};
+use actogram_simulator::{Bot as SimulatedBot, Fault, View};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use support::{Stage, on_actix, until};
+use support::{PATIENCE, Stage, on_actix, sharing, until, until_blocking};
+
+/// The recorder of this program, which all its tests share: each has a bot of its own.
+static KEPT: LazyLock<Kept> = LazyLock::new(|| {
+    let kept = Kept::default();
+    metrics::set_global_recorder(kept.clone()).unwrap();
+    kept
+});
 
 /// Keeps what it is told, by name and labels.
 #[derive(Clone, Default)]
@@ -77,24 +89,48 @@ impl Recorder for Kept {
     }
 }
 
+fn simulated(stage: &Stage, id: u64) -> SimulatedBot {
+    let token = format!("{id}:AAB-the_b0t_of_one_test_of_recorders");
+    stage.simulator.bot_with_token(&token).unwrap()
+}
+
+async fn take(time: Duration, _: Context) -> HandlerResult {
+    tokio::time::sleep(time).await;
+    Ok(())
+}
+
+/// Starts a bot on this thread, and waits until it is reported to run.
+async fn reported(stage: &Stage, id: u64) -> (BotHandle, String) {
+    let bot = stage
+        .actogram_for(&simulated(stage, id))
+        .handlers(|| async |_: Context| {})
+        .start()
+        .await
+        .unwrap();
+    let up = format!("actogram_up bot={id}");
+    until("it reports that it runs", || KEPT.gauge(&up) == Some(1.0)).await;
+    (bot, up)
+}
+
 #[test]
 fn the_recorder_gets_every_number_when_the_bot_stops_and_adds_up_over_restarts() {
     on_actix(async {
-        let kept = Kept::default();
-        // For this thread only, which the bot runs on.
-        let _installed = metrics::set_default_local_recorder(&kept);
+        let kept = &*KEPT;
         let stage = Stage::lenient();
-        let ann = stage.bot.user("Ann");
+        let simulated = simulated(&stage, 7_000_101);
+        let ann = simulated.user("Ann");
         let folder = tempfile::tempdir().unwrap();
-        let id = stage.bot.token().split(':').next().unwrap().to_owned();
+        let id = 7_000_101;
         let up = format!("actogram_up bot={id}");
+        let mut taken = 0.0;
 
         for round in 1..=2 {
             ann.say_all(["one", "two"]);
             let bot = stage
-                .actogram()
+                .actogram_for(&simulated)
                 .journal(folder.path().join("bot.db"))
-                .handlers(|| async |_: Context| {})
+                // Attempts of the second bot take less time in all.
+                .handlers(sharing(Duration::from_millis(60 / round), take))
                 .start()
                 .await
                 .unwrap();
@@ -117,23 +153,37 @@ fn the_recorder_gets_every_number_when_the_bot_stops_and_adds_up_over_restarts()
             let count = format!("actogram_attempt_seconds_count bot={id}");
             let all = format!("actogram_attempt_seconds_bucket bot={id},le=+Inf");
             assert_eq!((kept.counter(&count), kept.counter(&all)), (2 * round, 2 * round));
-            assert!(
-                kept.gauge(&format!("actogram_attempt_seconds_sum bot={id}"))
-                    .is_some()
-            );
+            let sum = kept
+                .gauge(&format!("actogram_attempt_seconds_sum bot={id}"))
+                .unwrap();
+            assert!(sum > taken, "{sum} after {taken}");
+            taken = sum;
         }
 
         let described = kept.described.lock().unwrap();
-        let names: Vec<&str> = Family::ALL.iter().map(|family| family.name).collect();
-        assert_eq!(described[..names.len()], names);
         let numbers = kept.numbers.lock().unwrap();
-        for name in names {
-            // This bot has no webhook.
-            assert_eq!(
-                numbers.keys().any(|key| key.starts_with(name)),
-                !name.starts_with("actogram_webhook_"),
-                "{name}"
-            );
+        let of_this_bot = format!("bot={id}");
+        let reported: Vec<&str> = numbers
+            .keys()
+            .filter_map(|key| key.split_once(' '))
+            .filter(|(_, labels)| labels.split(',').any(|label| label == of_this_bot))
+            .map(|(name, _)| name)
+            .collect();
+        for family in Family::ALL {
+            let name = family.name;
+            assert!(described.iter().any(|described| described == name), "{name}");
+            let parts = match family.kind {
+                Kind::Histogram => ["_bucket", "_sum", "_count"].as_slice(),
+                _ => &[""],
+            };
+            for part in parts {
+                // This bot has no webhook.
+                assert_eq!(
+                    reported.contains(&format!("{name}{part}").as_str()),
+                    !name.starts_with("actogram_webhook_"),
+                    "{name}{part}"
+                );
+            }
         }
     });
 }
@@ -141,19 +191,19 @@ fn the_recorder_gets_every_number_when_the_bot_stops_and_adds_up_over_restarts()
 #[test]
 fn the_recorder_gets_the_last_numbers_also_when_the_bot_ends_by_an_error() {
     on_actix(async {
-        let kept = Kept::default();
-        let _installed = metrics::set_default_local_recorder(&kept);
+        let kept = &*KEPT;
         let stage = Stage::lenient();
-        let id = stage.bot.token().split(':').next().unwrap().to_owned();
+        let (simulated, id) = (simulated(&stage, 7_000_102), 7_000_102);
         let bot = stage
-            .actogram()
+            .actogram_for(&simulated)
             .handlers(|| async |_: Context| {})
             .start()
             .await
             .unwrap();
-        stage.until("the bot polls", |view| view.is_polling()).await;
-        stage.bot.fault(Fault::Unauthorized.on("getUpdates").forever());
-        stage.bot.user("Ann").say("hello");
+        let polls = |view: &View<'_>| view.is_polling();
+        assert!(simulated.wait_for_async(PATIENCE, polls).await);
+        simulated.fault(Fault::Unauthorized.on("getUpdates").forever());
+        simulated.user("Ann").say("hello");
 
         let error = bot.wait().await.unwrap_err();
 
@@ -168,17 +218,14 @@ fn the_recorder_gets_the_last_numbers_also_when_the_bot_ends_by_an_error() {
 #[test]
 fn bots_that_share_workers_are_told_apart() {
     on_actix(async {
-        let kept = Kept::default();
-        let _installed = metrics::set_default_local_recorder(&kept);
+        let kept = &*KEPT;
         let stage = Stage::lenient();
-        let second = stage
-            .simulator
-            .bot_with_token("7654321:SecondSecondSecondSecondSecondSecon")
-            .unwrap();
         let threads = WorkerThreads::new(1);
         let mut bots = Vec::new();
-        for simulated in [&stage.bot, &second] {
-            let bot = stage.actogram_for(simulated).shared_workers(&threads);
+        for id in [7_000_103, 7_000_104] {
+            let bot = stage
+                .actogram_for(&simulated(&stage, id))
+                .shared_workers(&threads);
             bots.push(bot.handlers(|| async |_: Context| {}).start().await.unwrap());
         }
         let up = bots
@@ -191,4 +238,36 @@ fn bots_that_share_workers_are_told_apart() {
         assert!(bots[1].shutdown().await.unwrap().is_clean());
         assert!(up.clone().eq([Some(0.0); 2]));
     });
+}
+
+/// A bot that hangs cannot say so itself.
+#[test]
+fn the_recorder_is_told_of_a_bot_whose_thread_hangs() {
+    on_actix(async {
+        let stage = Stage::lenient();
+        let (bot, up) = reported(&stage, 7_000_105).await;
+
+        // This is the thread of the bot.
+        until_blocking("it does not answer", || KEPT.gauge(&up) == Some(0.0));
+        until("it answers again", || KEPT.gauge(&up) == Some(1.0)).await;
+
+        assert!(bot.shutdown().await.unwrap().is_clean());
+        assert_eq!(KEPT.gauge(&up), Some(0.0));
+    });
+}
+
+#[test]
+fn the_recorder_is_told_of_a_bot_whose_thread_has_ended() {
+    let stage = Stage::lenient();
+    let (stage, up) = thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let (_, up) = reported(&stage, 7_000_106).await;
+            (stage, up)
+        })
+    })
+    .join()
+    .unwrap();
+
+    until_blocking("it is lost", || KEPT.gauge(&up) == Some(0.0));
+    drop(stage);
 }

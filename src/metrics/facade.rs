@@ -1,10 +1,10 @@
 //! Reporting to the recorder that the application has installed.
 
-use std::{collections::HashMap, pin::pin, time::Duration};
+use std::{collections::HashMap, pin::pin, thread, time::Duration};
 
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use futures_util::future::{Either, select};
-use tokio::time::sleep;
+use tokio::{runtime, sync::watch, time::sleep};
 
 use super::{
     family::{Family, Kind},
@@ -17,8 +17,24 @@ use crate::handle::BotHandle;
 /// bot has stopped.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
+/// Starts the thread that reports the numbers of a bot until it has stopped, and says when the final ones are made. On the
+/// thread of the bot nobody would report that it hangs, or has ended.
+pub(crate) fn publish(bot: BotHandle, made: watch::Sender<bool>) {
+    let body = move || match runtime::Builder::new_current_thread().enable_time().build() {
+        Ok(runtime) => {
+            runtime.block_on(report(bot));
+            made.send_replace(true);
+        }
+        Err(error) => tracing::error!(%error, "no numbers are reported, there is no timer for it"),
+    };
+    let thread = thread::Builder::new().name("actogram-metrics".to_owned());
+    if let Err(error) = thread.spawn(body) {
+        tracing::error!(%error, "no numbers are reported, there is no thread for it");
+    }
+}
+
 /// Reports the numbers of a bot until it has stopped, and the final ones then. Ends within 2 s after that.
-pub(crate) async fn publish(bot: BotHandle) {
+async fn report(bot: BotHandle) {
     describe();
     let mut reporter = Reporter::new(bot.api().bot_id());
     let report_now_and_then = async {
@@ -50,6 +66,8 @@ struct Reporter {
     reported: HashMap<(&'static str, Option<&'static str>), u64>,
     /// As `reported`, for each bound of a histogram; the last one is the number of all.
     buckets: HashMap<&'static str, Vec<u64>>,
+    /// As `reported`, for the sum of a histogram.
+    sums: HashMap<&'static str, Duration>,
 }
 
 impl Reporter {
@@ -58,6 +76,7 @@ impl Reporter {
             bot: bot_id.to_string(),
             reported: HashMap::new(),
             buckets: HashMap::new(),
+            sums: HashMap::new(),
         }
     }
 
@@ -98,7 +117,11 @@ impl Reporter {
                     labels.push(("le", bound));
                     counter!(format!("{name}_bucket"), &labels).increment(grown);
                 }
-                gauge!(format!("{name}_sum"), &labels).set(timings.total().as_secs_f64());
+                let reported = self.sums.entry(name).or_default();
+                let grown = timings.total().saturating_sub(*reported);
+                *reported = timings.total();
+                // The facade has no counter of fractions.
+                gauge!(format!("{name}_sum"), &labels).increment(grown.as_secs_f64());
             }
         }
     }
