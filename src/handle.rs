@@ -105,7 +105,7 @@ impl BotHandle {
             #[cfg(feature = "webhook")]
             webhook: None,
             #[cfg(feature = "monitor")]
-            lookout: Arc::default(),
+            lookout: Arc::new(Lookout::new(drain_deadline)),
             broadcasts,
             #[cfg(feature = "metrics")]
             last_report: None,

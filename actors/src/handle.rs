@@ -32,7 +32,7 @@ pub struct EngineHandle {
 }
 
 /// How things stand, at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// Lanes with at least one delivery.
@@ -51,6 +51,9 @@ pub struct Snapshot {
     pub totals: Totals,
     /// The lanes with the most deliveries, longest first; at most [`Snapshot::LONGEST`].
     pub longest: Vec<LaneLoad>,
+    /// For how long no worker thread has taken anything, because handlers block all of them; zero while one does. Each snapshot
+    /// asks the workers, and this counts from the first one that none has answered.
+    pub workers_silent: Duration,
     /// How fetching goes.
     pub polling: PollingState,
     /// Whether the engine has been told to stop, or stops by itself.
@@ -71,6 +74,7 @@ impl Snapshot {
             oldest_age: workload.oldest_age,
             totals: workload.totals,
             longest: workload.longest,
+            workers_silent: workload.workers_silent,
             polling,
             stopping,
         }

@@ -100,6 +100,7 @@ mod lanes;
 mod ledger;
 mod retry;
 mod pool;
+mod question;
 mod threads;
 mod handler;
 mod consumer;

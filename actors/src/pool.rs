@@ -1,6 +1,12 @@
 //! The handler actors and the threads they live on.
 
-use std::{fmt, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{Actor, Addr, Recipient};
 use actix_rt::Arbiter;
@@ -11,6 +17,7 @@ use crate::{
     delivery::Payload,
     error::EngineError,
     handler::{Bury, Greet, Handle, HandlerActor},
+    question::Question,
     threads::{Load, Thread, WorkerThreads},
 };
 
@@ -63,6 +70,7 @@ struct Worker<T: Payload> {
     thread: Arc<Thread>,
     /// Hears that the factory runs.
     begun: oneshot::Receiver<()>,
+    question: Question,
 }
 
 impl<T: Payload> Worker<T> {
@@ -77,6 +85,7 @@ impl<T: Payload> Worker<T> {
             greet: addr.clone().recipient(),
             thread,
             begun,
+            question: Question::default(),
         }
     }
 }
@@ -204,6 +213,16 @@ impl<T: Payload> Pool<T> {
             worker,
             _load: self.workers[worker].thread.load(),
         }
+    }
+
+    /// Asks every worker whether it takes messages, and returns for how long none has: since the first such question that all
+    /// have left open.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        let silences = self
+            .workers
+            .iter()
+            .map(|worker| worker.question.ask(&worker.greet, now));
+        silences.min().unwrap_or_default()
     }
 
     /// Returns where to send deliveries for this worker.

@@ -1,6 +1,9 @@
 //! Unit tests of the pool, above all of threads that several pools share.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cell::Cell,
+    collections::{HashMap, HashSet},
+};
 
 use super::{
     acts::{Act, Noting, Seen},
@@ -20,7 +23,7 @@ fn on_actix<F: Future>(test: F) -> F::Output {
 }
 
 async fn until(what: &str, condition: impl Fn() -> bool) {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < PATIENCE, "waited too long until {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -309,6 +312,36 @@ fn a_blocked_thread_holds_no_close_and_what_waited_for_it_never_begins() {
 }
 
 /// In virtual time the patience of the start passes at once.
+#[test]
+fn workers_are_silent_only_while_all_of_them_are_blocked() {
+    on_actix(async {
+        let (threads, seen) = (WorkerThreads::new(2), Seen::default());
+        let mut pool = pool_on(&threads, &seen).await;
+        let clock = Cell::new(Instant::now());
+        let limit = Duration::from_secs(60);
+        let silence = |pool: &Pool<Act>| {
+            clock.set(clock.get() + Duration::from_secs(10));
+            pool.silence(clock.get())
+        };
+
+        let first = seen.blocking();
+        drop(send(&mut pool, Act::Block));
+        until("one is blocked", || seen.blocks()).await;
+        for _ in 0..10 {
+            until("the other answers", || silence(&pool).is_zero()).await;
+        }
+        let second = seen.blocking();
+        drop(send(&mut pool, Act::Block));
+        until("both are blocked", || seen.blocks()).await;
+        until("nobody answers", || silence(&pool) > limit).await;
+
+        drop(first);
+        until("one answers again", || silence(&pool).is_zero()).await;
+        drop(second);
+        pool.close(PATIENCE).await;
+    });
+}
+
 #[test]
 fn a_start_on_a_blocked_thread_is_an_error_and_harms_nobody() {
     let runner = actix_rt::System::with_tokio_rt(|| {

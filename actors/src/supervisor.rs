@@ -129,6 +129,7 @@ pub(crate) struct Workload {
     pub(crate) oldest_age: Option<Duration>,
     pub(crate) totals: Totals,
     pub(crate) longest: Vec<LaneLoad>,
+    pub(crate) workers_silent: Duration,
 }
 
 /// An attempt ended. From the supervisor's tasks to itself.
@@ -425,6 +426,7 @@ impl<T: Payload> actix::Handler<TellWorkload> for Supervisor<T> {
             oldest_age: self.backlog.oldest_age(now()),
             totals: self.backlog.totals(),
             longest: self.backlog.longest(Snapshot::LONGEST),
+            workers_silent: self.pool.silence(now()),
         })
     }
 }

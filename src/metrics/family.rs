@@ -81,6 +81,8 @@ families! {
         "Lanes (chats, mostly) with at least one unfinished update.";
     OLDEST_AGE = Gauge "actogram_oldest_update_age_seconds",
         "Time since the oldest unfinished update was received; 0 when there is none.";
+    WORKERS_SILENT = Gauge "actogram_workers_silent_seconds",
+        "Time for which handlers have blocked all worker threads; 0 while one takes something.";
     DEAD_LETTERS = Gauge "actogram_dead_letters",
         "Dead letters in the journal.";
     JOURNAL_ROWS = Gauge "actogram_journal_rows",

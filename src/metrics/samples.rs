@@ -115,6 +115,10 @@ fn workload(vitals: &Vitals, sheet: &mut Sheet) {
     sheet.level(family::LANES, load.lanes);
     let oldest = load.oldest_age.unwrap_or_default().as_secs_f64();
     sheet.put(family::OLDEST_AGE, None, Value::Gauge(oldest));
+    if let Some(snapshot) = &vitals.snapshot {
+        let silent = snapshot.engine.workers_silent.as_secs_f64();
+        sheet.put(family::WORKERS_SILENT, None, Value::Gauge(silent));
+    }
 }
 
 fn doors(vitals: &Vitals, sheet: &mut Sheet) {

@@ -43,6 +43,10 @@ const SILENT: Reason = Reason {
     code: "silent",
     text: "the thread of the bot does not answer",
 };
+const WORKERS_SILENT: Reason = Reason {
+    code: "workers_silent",
+    text: "handlers block all worker threads of the bot",
+};
 const UNREGISTERED: Reason = Reason {
     code: "unregistered",
     text: "the server has not got the webhook yet; see the log",
@@ -75,8 +79,18 @@ const JOURNAL_FULL: Reason = Reason {
 };
 
 pub(super) async fn healthz(settings: Data<Settings>) -> HttpResponse {
-    let vitals = settings.bot.lookout().look(&settings.bot).await;
-    match unhealthy(vitals.stage, vitals.snapshot.is_some()) {
+    let lookout = settings.bot.lookout();
+    let vitals = lookout.look(&settings.bot).await;
+    let signs = Signs {
+        stage: vitals.stage,
+        answers: vitals.snapshot.is_some(),
+        blocked: vitals
+            .snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.engine.workers_silent > settings.max_block),
+        late: lookout.stop_is_late(),
+    };
+    match unhealthy(signs) {
         None => HttpResponse::Ok().json(json!({ "healthy": true, "stage": vitals.stage.as_str() })),
         Some(reason) => HttpResponse::ServiceUnavailable().json(json!({
             "healthy": false, "stage": vitals.stage.as_str(), "reason": reason,
@@ -98,12 +112,27 @@ pub(super) async fn readyz(settings: Data<Settings>) -> HttpResponse {
     }
 }
 
+/// What tells whether a bot is alive.
+#[derive(Debug, Clone, Copy)]
+struct Signs {
+    stage: Stage,
+    /// Whether its thread answers.
+    answers: bool,
+    /// Whether no worker thread has taken anything for too long.
+    blocked: bool,
+    /// Whether it should have stopped by now.
+    late: bool,
+}
+
 /// Returns why the process should be restarted. That a bot stops as it was told to is no reason.
-fn unhealthy(stage: Stage, answers: bool) -> Option<Reason> {
-    match stage {
-        Stage::Running if answers => None,
-        Stage::Running => Some(SILENT),
-        Stage::Stopping | Stage::Stopped(StopReason::Requested | StopReason::Signal(_)) => None,
+fn unhealthy(signs: Signs) -> Option<Reason> {
+    match signs.stage {
+        Stage::Running if !signs.answers => Some(SILENT),
+        Stage::Running if signs.blocked => Some(WORKERS_SILENT),
+        Stage::Stopping if signs.late && !signs.answers => Some(SILENT),
+        Stage::Running | Stage::Stopping | Stage::Stopped(StopReason::Requested | StopReason::Signal(_)) => {
+            None
+        }
         Stage::Stopped(_) => Some(FAILED),
         Stage::Lost => Some(LOST),
     }
@@ -277,22 +306,59 @@ mod tests {
         assert_eq!(broken(&JournalVitals::Silent), Some(JOURNAL_SILENT));
     }
 
+    const WELL: Signs = Signs {
+        stage: Stage::Running,
+        answers: true,
+        blocked: false,
+        late: false,
+    };
+
     #[test]
-    fn a_bot_is_alive_as_long_as_it_answers_or_stops_as_it_was_told() {
-        assert_eq!(unhealthy(Stage::Running, true), None);
-        assert_eq!(unhealthy(Stage::Running, false), Some(SILENT));
-        assert_eq!(unhealthy(Stage::Stopping, false), None);
-        assert_eq!(unhealthy(Stage::Stopped(StopReason::Requested), false), None);
-        assert_eq!(unhealthy(Stage::Stopped(StopReason::Signal(15)), false), None);
+    fn a_bot_is_alive_as_long_as_it_answers_and_its_workers_do() {
+        assert_eq!(unhealthy(WELL), None);
+        let silent = Signs {
+            answers: false,
+            ..WELL
+        };
+        assert_eq!(unhealthy(silent), Some(SILENT));
+        let blocked = Signs {
+            blocked: true,
+            ..WELL
+        };
+        assert_eq!(unhealthy(blocked), Some(WORKERS_SILENT));
     }
 
     #[test]
-    fn a_bot_that_stopped_by_itself_or_was_lost_is_not_alive() {
-        assert_eq!(
-            unhealthy(Stage::Stopped(StopReason::SourceFailed), false),
-            Some(FAILED)
-        );
-        assert_eq!(unhealthy(Stage::Stopped(StopReason::Lost), false), Some(FAILED));
-        assert_eq!(unhealthy(Stage::Lost, false), Some(LOST));
+    fn a_bot_that_stops_as_it_was_told_is_alive_unless_it_hangs() {
+        let stopping = |answers, blocked, late| {
+            unhealthy(Signs {
+                stage: Stage::Stopping,
+                answers,
+                blocked,
+                late,
+            })
+        };
+
+        assert_eq!(stopping(false, false, false), None);
+        assert_eq!(stopping(true, true, true), None, "the drain has its own deadline");
+        assert_eq!(stopping(false, false, true), Some(SILENT));
+    }
+
+    #[test]
+    fn a_bot_that_has_stopped_is_alive_if_it_was_told_to() {
+        let stopped = |stage| {
+            unhealthy(Signs {
+                stage,
+                answers: false,
+                blocked: false,
+                late: true,
+            })
+        };
+
+        assert_eq!(stopped(Stage::Stopped(StopReason::Requested)), None);
+        assert_eq!(stopped(Stage::Stopped(StopReason::Signal(15))), None);
+        assert_eq!(stopped(Stage::Stopped(StopReason::SourceFailed)), Some(FAILED));
+        assert_eq!(stopped(Stage::Stopped(StopReason::Lost)), Some(FAILED));
+        assert_eq!(stopped(Stage::Lost), Some(LOST));
     }
 }

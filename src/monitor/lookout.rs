@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -18,14 +18,35 @@ use crate::{
 /// Age up to which what is known is shown again, so that many viewers cost as much as one.
 const FRESH: Duration = Duration::from_millis(500);
 
+/// Time after the drain deadline in which every stop ends: its last steps take 4.5 s at most.
+const AFTER_DRAIN: Duration = Duration::from_secs(10);
+
 /// See the module's documentation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lookout {
     latest: Mutex<Option<(Instant, Arc<Vitals>)>>,
     viewers: AtomicUsize,
+    drain_deadline: Duration,
+    /// When it was first seen that the bot stops.
+    stopping: OnceLock<Instant>,
 }
 
 impl Lookout {
+    pub(crate) fn new(drain_deadline: Duration) -> Self {
+        Self {
+            latest: Mutex::default(),
+            viewers: AtomicUsize::default(),
+            drain_deadline,
+            stopping: OnceLock::new(),
+        }
+    }
+
+    /// Returns whether a stop has taken longer than one can that goes on.
+    pub(super) fn stop_is_late(&self) -> bool {
+        let longest = self.drain_deadline.saturating_add(AFTER_DRAIN);
+        self.stopping.get().is_some_and(|since| since.elapsed() > longest)
+    }
+
     /// Returns how the bot is, or was half a second ago at most.
     pub(super) async fn look(&self, bot: &BotHandle) -> Arc<Vitals> {
         // Those who come while one asks wait for its answer.
@@ -38,6 +59,9 @@ impl Lookout {
             return Arc::clone(vitals);
         }
         let vitals = Arc::new(Vitals::of(bot).await);
+        if vitals.stage == Stage::Stopping {
+            self.stopping.get_or_init(Instant::now);
+        }
         *latest = Some((Instant::now(), Arc::clone(&vitals)));
         vitals
     }
@@ -67,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_viewer_has_gone() {
-        let lookout = Arc::new(Lookout::default());
+        let lookout = Arc::new(Lookout::new(Duration::ZERO));
         let first = lookout.enter(2);
         let second = lookout.enter(2);
 

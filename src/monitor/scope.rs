@@ -29,6 +29,7 @@ pub fn scope(path: impl Into<String>, bot: BotHandle) -> Monitor {
             bot,
             token: None,
             max_silence: Monitor::DEFAULT_MAX_SILENCE,
+            max_block: Monitor::DEFAULT_MAX_BLOCK,
             max_viewers: Monitor::DEFAULT_MAX_VIEWERS,
         },
     }
@@ -48,6 +49,7 @@ pub(super) struct Settings {
     pub(super) bot: BotHandle,
     pub(super) token: Option<AccessToken>,
     pub(super) max_silence: Duration,
+    pub(super) max_block: Duration,
     pub(super) max_viewers: usize,
 }
 
@@ -55,6 +57,10 @@ impl Monitor {
     /// Time for which the Bot API server may be silent until the bot is not ready: 90 s. A poll is answered after 50 s at
     /// the latest.
     pub const DEFAULT_MAX_SILENCE: Duration = Duration::from_secs(90);
+
+    /// Time for which handlers may block all worker threads until the bot is not alive: 5 min, which is what one attempt may
+    /// take by default.
+    pub const DEFAULT_MAX_BLOCK: Duration = Duration::from_secs(300);
 
     /// Streams of events at a time: 16.
     pub const DEFAULT_MAX_VIEWERS: usize = 16;
@@ -71,6 +77,15 @@ impl Monitor {
     /// [poll timeout](crate::Bot::poll_timeout).
     pub fn max_silence(mut self, silence: Duration) -> Self {
         self.settings.max_silence = silence;
+        self
+    }
+
+    /// Sets for how long handlers may block all worker threads at once, with code that does not await, until the bot is not
+    /// alive and should be restarted; default [`DEFAULT_MAX_BLOCK`](Self::DEFAULT_MAX_BLOCK). What is shorter than a handler
+    /// needs that computes for long restarts the bot in the middle of it, again and again. Nothing is noticed while nobody asks
+    /// for the health or the numbers of the bot.
+    pub fn max_block(mut self, block: Duration) -> Self {
+        self.settings.max_block = block;
         self
     }
 
