@@ -260,6 +260,12 @@ impl BotHandle {
         self.engine.is_stopping()
     }
 
+    /// Returns whether the thread of the bot ended before it could stop in order.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.engine.is_lost()
+    }
+
     /// Waits until the bot begins to stop.
     #[cfg(feature = "webhook")]
     pub(crate) fn stopping(&self) -> impl Future<Output = ()> + use<> {

@@ -15,8 +15,9 @@ use std::{
 
 use actix_web::http::StatusCode;
 use actogram::{Context, HandlerResult, monitor::scope};
+use serde_json::json;
 use support::{Gate, Stage, on_actix, sharing, until, until_blocking, until_snapshot};
-use watched::Watched;
+use watched::{Watched, client};
 
 /// Blocks the thread until the sender is dropped.
 async fn block(until: Arc<Mutex<mpsc::Receiver<()>>>, _: Context) -> HandlerResult {
@@ -70,6 +71,45 @@ fn a_bot_whose_handlers_block_all_its_threads_for_too_long_is_not_alive() {
         assert!(bot.shutdown().await.unwrap().is_clean());
         strict.stop().await;
         patient.stop().await;
+    });
+}
+
+#[test]
+fn a_bot_whose_thread_ends_while_it_stops_is_lost() {
+    let (stage, gate) = (Stage::lenient(), Gate::closed());
+    stage.bot.user("Ann").say("hello");
+    let bot = stage
+        .actogram()
+        .handlers(sharing(gate.clone(), |gate: Gate, _: Context| async move {
+            gate.pass().await;
+        }));
+    let bot = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let bot = bot.start().await.unwrap();
+            until_snapshot(&bot, "it is handled", |snapshot| snapshot.engine.running == 1).await;
+            bot.request_shutdown();
+            until("it stops", || bot.is_stopping()).await;
+            bot
+        })
+    })
+    .join()
+    .unwrap();
+
+    on_actix(async {
+        let watched = Watched::of(&bot);
+        let health = watched.get("/healthz").await;
+        assert_eq!(
+            (health.status, &health.json()["reason"]["code"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("lost"))
+        );
+        let mut events = client()
+            .get(format!("{}/events", watched.url))
+            .send()
+            .await
+            .unwrap();
+        let events = events.body().limit(1 << 20).await.unwrap();
+        assert!(std::str::from_utf8(&events).unwrap().contains("event: end"));
+        watched.stop().await;
     });
 }
 

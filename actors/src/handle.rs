@@ -196,6 +196,12 @@ impl EngineHandle {
         self.report.borrow().clone()
     }
 
+    /// Returns whether the thread of the engine ended before it could report.
+    pub fn is_lost(&self) -> bool {
+        // In this order: the report comes before its sender goes.
+        self.report.has_changed().is_err() && self.report.borrow().is_none()
+    }
+
     /// Returns whether the engine has begun to stop, or has stopped.
     pub fn is_stopping(&self) -> bool {
         *self.stopping.borrow() || self.report.borrow().is_some()

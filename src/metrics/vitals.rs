@@ -156,6 +156,8 @@ impl Stage {
     fn of(bot: &BotHandle, gone: bool) -> Self {
         match bot.stop_reason() {
             Some(reason) => Self::Stopped(reason),
+            // Also in the middle of a stop, which nobody ends then.
+            None if bot.is_lost() => Self::Lost,
             None if bot.is_stopping() => Self::Stopping,
             None if gone => Self::Lost,
             None => Self::Running,
