@@ -7,6 +7,8 @@ mod support;
 mod watched;
 mod webhook_poster;
 
+use std::time::{Duration, Instant};
+
 use actogram::{BotHandle, Context, HandlerError, HandlerResult, Webhook, monitor::scope};
 use serde_json::json;
 use support::{Stage, on_actix, until_blocking};
@@ -211,6 +213,12 @@ fn requests_that_are_not_meant_or_not_the_owners_change_nothing() {
             403,
         ),
         (
+            "HTTP/1.0, which a proxy may speak",
+            b"POST /bot/dead/1/drop HTTP/1.0\r\nhost: localhost\r\nx-actogram: 1\r\ncontent-length: 0\r\n\r\n"
+                .to_vec(),
+            403,
+        ),
+        (
             "another method",
             request("DELETE", "/bot/dead/1", &[action], b""),
             405,
@@ -265,5 +273,8 @@ fn sixteen_pages_may_be_live_and_one_that_hangs_up_makes_room() {
         one_more.write(&request("GET", "/bot/events", &[], b"")).unwrap();
         one_more.read_status().unwrap() == 200
     });
+    let started = Instant::now();
     scene.end();
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }

@@ -7,7 +7,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        Method, StatusCode, Uri,
+        Method, StatusCode, Uri, Version,
         header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, VIA, WWW_AUTHENTICATE},
     },
     middleware::Next,
@@ -71,6 +71,16 @@ pub(super) struct Access {
     token: Option<AccessToken>,
 }
 
+/// What a request is judged by.
+#[derive(Debug, Clone, Copy)]
+struct Seen<'a> {
+    peer: Option<IpAddr>,
+    version: Version,
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+}
+
 /// Why a request may not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
@@ -87,20 +97,15 @@ impl Access {
         Self { token }
     }
 
-    fn judge(
-        &self,
-        peer: Option<IpAddr>,
-        method: &Method,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<(), Refusal> {
+    fn judge(&self, request: &Seen<'_>) -> Result<(), Refusal> {
+        let headers = request.headers;
         match &self.token {
             Some(token) if bearer(headers).is_some_and(|given| token.is(given)) => {}
             Some(_) => return Err(Refusal::Token),
-            None if comes_from_here(peer, uri, headers) => {}
+            None if request.comes_from_here() => {}
             None => return Err(Refusal::NotHere),
         }
-        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let reads = matches!(*request.method, Method::GET | Method::HEAD);
         if reads || headers.contains_key(ACTION_HEADER) {
             Ok(())
         } else {
@@ -115,8 +120,14 @@ pub(super) async fn check<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let peer = request.peer_addr().map(|peer| peer.ip());
-    match access.judge(peer, request.method(), request.uri(), request.headers()) {
+    let seen = Seen {
+        peer: request.peer_addr().map(|peer| peer.ip()),
+        version: request.version(),
+        method: request.method(),
+        uri: request.uri(),
+        headers: request.headers(),
+    };
+    match access.judge(&seen) {
         Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
         Err(refusal) => Ok(request.into_response(refusal.answer()).map_into_right_body()),
     }
@@ -136,8 +147,8 @@ impl Refusal {
             }
             Self::NotHere => refusal(
                 StatusCode::FORBIDDEN,
-                "without an access token this is only for clients on the same machine, not through a proxy; set one with \
-                 `Monitor::access_token`",
+                "without an access token this is only for clients on the same machine, with HTTP/1.1 at least and not through a \
+                 proxy; set one with `Monitor::access_token`",
             ),
             Self::Header => refusal(
                 StatusCode::FORBIDDEN,
@@ -153,20 +164,26 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Returns whether whoever asks is on this machine.
-fn comes_from_here(peer: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> bool {
-    let passed_on = headers.contains_key(FORWARDED)
-        || headers.contains_key(VIA)
-        || headers
-            .keys()
-            .any(|name| PROXY_HEADERS.iter().any(|start| name.as_str().starts_with(start)));
-    let mut hosts = headers.get_all(HOST);
-    // With HTTP/2 the name is here, and there is no `Host`.
-    let addressed = uri.authority();
-    peer.is_some_and(|peer| peer.to_canonical().is_loopback())
-        && !passed_on
-        && hosts.all(|host| host.to_str().is_ok_and(is_this_machine))
-        && addressed.is_none_or(|authority| is_this_machine(authority.host()))
+impl Seen<'_> {
+    /// Returns whether whoever asks is on this machine.
+    fn comes_from_here(&self) -> bool {
+        let Self { peer, headers, .. } = self;
+        let passed_on = headers.contains_key(FORWARDED)
+            || headers.contains_key(VIA)
+            || headers
+                .keys()
+                .any(|name| PROXY_HEADERS.iter().any(|start| name.as_str().starts_with(start)))
+            // As nginx passes requests on unless it is told otherwise: with its own name for this machine as `Host`, and
+            // without a header that says so. No browser asks like that.
+            || self.version < Version::HTTP_11;
+        let mut hosts = headers.get_all(HOST);
+        // With HTTP/2 the name is here, and there is no `Host`.
+        let addressed = self.uri.authority();
+        peer.is_some_and(|peer| peer.to_canonical().is_loopback())
+            && !passed_on
+            && hosts.all(|host| host.to_str().is_ok_and(is_this_machine))
+            && addressed.is_none_or(|authority| is_this_machine(authority.host()))
+    }
 }
 
 /// Returns whether a `Host` can only mean this machine. Every other name may be somebody's who lets it point here.
@@ -185,11 +202,27 @@ fn is_this_machine(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     use super::*;
 
     const TOKEN: &str = "0123456789abcdef";
+
+    static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+    static ROOT: LazyLock<Uri> = LazyLock::new(|| Uri::from_static("/"));
+
+    /// A request from this machine.
+    fn local() -> Seen<'static> {
+        Seen {
+            peer: Some([127, 0, 0, 1].into()),
+            version: Version::HTTP_11,
+            method: &Method::GET,
+            uri: &ROOT,
+            headers: &NO_HEADERS,
+        }
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs
@@ -200,8 +233,11 @@ mod tests {
 
     fn judge(token: Option<&str>, peer: &str, pairs: &[(&'static str, &'static str)]) -> Result<(), Refusal> {
         let access = Access::new(token.map(|token| AccessToken::new(token).unwrap()));
-        let peer = Some(peer.parse().unwrap());
-        access.judge(peer, &Method::GET, &Uri::from_static("/"), &headers(pairs))
+        access.judge(&Seen {
+            peer: Some(peer.parse().unwrap()),
+            headers: &headers(pairs),
+            ..local()
+        })
     }
 
     #[test]
@@ -217,10 +253,39 @@ mod tests {
 
     #[test]
     fn a_peer_that_is_not_known_is_not_here() {
-        let headers = headers(&[("host", "localhost")]);
-        let judged = Access::new(None).judge(None, &Method::GET, &Uri::from_static("/"), &headers);
+        let unknown = Seen {
+            peer: None,
+            ..local()
+        };
 
-        assert_eq!(judged, Err(Refusal::NotHere));
+        assert_eq!(Access::new(None).judge(&unknown), Err(Refusal::NotHere));
+    }
+
+    /// nginx passes requests on like that, with 127.0.0.1 as `Host` and no header that says so.
+    #[test]
+    fn a_request_in_an_old_version_of_http_may_be_a_proxys_and_needs_a_token() {
+        let headers = headers(&[
+            ("host", "127.0.0.1:8080"),
+            ("authorization", "Bearer 0123456789abcdef"),
+        ]);
+        let judge = |version, token: Option<&str>| {
+            let access = Access::new(token.map(|token| AccessToken::new(token).unwrap()));
+            access.judge(&Seen {
+                version,
+                headers: &headers,
+                ..local()
+            })
+        };
+
+        for (version, allowed) in [
+            (Version::HTTP_09, Err(Refusal::NotHere)),
+            (Version::HTTP_10, Err(Refusal::NotHere)),
+            (Version::HTTP_11, Ok(())),
+            (Version::HTTP_2, Ok(())),
+        ] {
+            assert_eq!(judge(version, None), allowed, "{version:?}");
+            assert_eq!(judge(version, Some(TOKEN)), Ok(()), "{version:?}");
+        }
     }
 
     /// A page of somebody else may let its own name point to 127.0.0.1, and ask there with the browser of the owner.
@@ -252,8 +317,10 @@ mod tests {
     #[test]
     fn a_foreign_name_in_the_address_is_refused_as_well() {
         let judge = |uri| {
-            let peer = Some([127, 0, 0, 1].into());
-            Access::new(None).judge(peer, &Method::GET, &Uri::from_static(uri), &headers(&[]))
+            Access::new(None).judge(&Seen {
+                uri: &Uri::from_static(uri),
+                ..local()
+            })
         };
 
         assert_eq!(judge("https://localhost:8443/bot/status"), Ok(()));
@@ -304,8 +371,11 @@ mod tests {
     fn whatever_changes_something_needs_the_header() {
         let access = Access::new(None);
         let judge = |method: Method, pairs| {
-            let peer = Some([127, 0, 0, 1].into());
-            access.judge(peer, &method, &Uri::from_static("/"), &headers(pairs))
+            access.judge(&Seen {
+                method: &method,
+                headers: &headers(pairs),
+                ..local()
+            })
         };
 
         for method in [

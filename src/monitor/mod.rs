@@ -35,8 +35,9 @@
 //! What names chats or shows texts is for the owner alone. With an [`AccessToken`] that is whoever sends it
 //! (`Authorization: Bearer …`). Without one it is whoever connects from this machine: the peer is a loopback address, the
 //! request was not passed on by a proxy (it has no `Forwarded`, `X-Forwarded-*`, `X-Real-IP` or `Via`), and its `Host`, with HTTP/2
-//! its `:authority`, names this machine, so that a page of somebody else cannot ask through a name of its own. A proxy on the same machine that adds none
-//! of these headers makes everybody the owner: set a token then.
+//! its `:authority`, names this machine, so that a page of somebody else cannot ask through a name of its own; and it speaks HTTP/1.1
+//! at least, which nginx does not by default when it passes a request on. Another proxy on the same machine that adds none of these
+//! headers makes everybody the owner: set a token then.
 //!
 //! State is changed only by `POST` with the header `x-actogram` (any value), which no form and no foreign page can send.
 
