@@ -6,6 +6,8 @@ mod support;
 #[path = "support/watched.rs"]
 mod watched;
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actogram::{BotHandle, Context, monitor::scope};
 use futures_util::StreamExt;
@@ -76,6 +78,35 @@ fn events_come_by_themselves_and_end_when_the_bot_stops() {
             (&json!("stopped"), &json!({ "stage": "stopped" }))
         );
         watched.stop().await;
+    });
+}
+
+#[test]
+fn events_end_when_their_time_is_over_and_leave_their_place() {
+    on_actix(async {
+        let stage = Stage::lenient();
+        let bot = bot(&stage).await;
+        let shown = bot.clone();
+        let brief = Watched::start(move || {
+            let time = Duration::from_millis(1500);
+            scope("/bot", shown.clone()).max_viewers(1).view_time(time)
+        });
+
+        for _ in 0..2 {
+            let said = brief.get("/events").await;
+            assert_eq!(said.status, StatusCode::OK);
+            let events = events(&said.text);
+            assert!(events.len() >= 2, "{events:?}");
+            assert!(
+                events
+                    .iter()
+                    .all(|(name, data)| name == "status" && data["stage"] == "running"),
+                "{events:?}"
+            );
+        }
+
+        brief.stop().await;
+        assert!(bot.shutdown().await.unwrap().is_clean());
     });
 }
 

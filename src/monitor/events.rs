@@ -32,7 +32,8 @@ enum Place {
 }
 
 pub(super) async fn events(settings: Data<Settings>) -> HttpResponse {
-    let Some(viewer) = settings.bot.lookout().enter(settings.max_viewers) else {
+    let lookout = settings.bot.lookout();
+    let Some(viewer) = lookout.enter(settings.max_viewers, settings.view_time) else {
         let mut answer = refusal(
             StatusCode::SERVICE_UNAVAILABLE,
             "too many pages are live already; close one",
@@ -48,7 +49,7 @@ pub(super) async fn events(settings: Data<Settings>) -> HttpResponse {
         .streaming(stream(settings.into_inner(), viewer))
 }
 
-/// Returns the events until the bot has stopped.
+/// Returns the events until the bot has stopped, or the time of the viewer is over.
 fn stream(settings: Arc<Settings>, viewer: Viewer) -> impl Stream<Item = Result<Bytes, Infallible>> {
     unfold(
         (Place::First, settings, viewer),
@@ -56,6 +57,7 @@ fn stream(settings: Arc<Settings>, viewer: Viewer) -> impl Stream<Item = Result<
             match place {
                 Place::Over => return None,
                 Place::First => {}
+                Place::Next if viewer.is_over() => return None,
                 Place::Next => tokio::select! {
                     () = sleep(TICK) => {}
                     () = settings.bot.stopped() => {}

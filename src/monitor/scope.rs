@@ -31,6 +31,7 @@ pub fn scope(path: impl Into<String>, bot: BotHandle) -> Monitor {
             max_silence: Monitor::DEFAULT_MAX_SILENCE,
             max_block: Monitor::DEFAULT_MAX_BLOCK,
             max_viewers: Monitor::DEFAULT_MAX_VIEWERS,
+            view_time: Monitor::DEFAULT_VIEW_TIME,
         },
     }
 }
@@ -51,6 +52,7 @@ pub(super) struct Settings {
     pub(super) max_silence: Duration,
     pub(super) max_block: Duration,
     pub(super) max_viewers: usize,
+    pub(super) view_time: Duration,
 }
 
 impl Monitor {
@@ -64,6 +66,9 @@ impl Monitor {
 
     /// Streams of events at a time: 16.
     pub const DEFAULT_MAX_VIEWERS: usize = 16;
+
+    /// Time after which a stream of events ends: 10 min. The page then asks for another one.
+    pub const DEFAULT_VIEW_TIME: Duration = Duration::from_secs(600);
 
     /// Sets the token that the owner has to send, from wherever; default none, so that the owner is whoever connects from
     /// this machine.
@@ -93,6 +98,13 @@ impl Monitor {
     /// [`DEFAULT_MAX_VIEWERS`](Self::DEFAULT_MAX_VIEWERS). The next one gets 503.
     pub fn max_viewers(mut self, viewers: usize) -> Self {
         self.settings.max_viewers = viewers;
+        self
+    }
+
+    /// Sets for how long a stream of events goes on and keeps its place; default
+    /// [`DEFAULT_VIEW_TIME`](Self::DEFAULT_VIEW_TIME). So long keeps also a viewer its place that has vanished without a word.
+    pub fn view_time(mut self, time: Duration) -> Self {
+        self.settings.view_time = time;
         self
     }
 }
