@@ -40,7 +40,7 @@ async fn obey(handled: Log<String>, ctx: Context) -> HandlerResult {
 }
 
 struct Scene {
-    _stage: Stage,
+    stage: Stage,
     handled: Log<String>,
     bot: BotHandle,
     watched: Watched,
@@ -67,7 +67,7 @@ impl Scene {
         .await;
         let watched = Watched::of(&bot);
         Self {
-            _stage: stage,
+            stage,
             handled,
             bot,
             watched,
@@ -181,11 +181,11 @@ fn several_letters_are_changed_at_once() {
 
         assert_eq!(
             dropped.json(),
-            json!({ "done": [1], "missing": [77], "damaged": [] })
+            json!({ "done": [1], "missing": [77], "damaged": [], "foreign": [] })
         );
         assert_eq!(
             retried.json(),
-            json!({ "done": [2, 3], "missing": [1], "damaged": [] })
+            json!({ "done": [2, 3], "missing": [1], "damaged": [], "foreign": [] })
         );
         assert_eq!(scene.ids("").await, [4]);
         scene.end().await;
@@ -207,9 +207,72 @@ fn a_damaged_letter_can_only_be_dropped() {
             StatusCode::CONFLICT
         );
         let both = scene.watched.post_json("/dead/retry", r#"{"ids":[1,2]}"#).await;
-        assert_eq!(both.json(), json!({ "done": [2], "missing": [], "damaged": [1] }));
+        assert_eq!(
+            both.json(),
+            json!({ "done": [2], "missing": [], "damaged": [1], "foreign": [] })
+        );
         assert_eq!(scene.watched.post("/dead/1/drop").await.status, StatusCode::OK);
         scene.end().await;
+    });
+}
+
+/// What another bot gave up that was started on the file before would wait for that bot.
+#[test]
+fn a_letter_of_another_bot_can_only_be_shown_and_dropped() {
+    on_actix(async {
+        let scene = Scene::start().await;
+        assert!(scene.bot.shutdown().await.unwrap().is_clean());
+        let token = "7654321:SecondSecondSecondSecondSecondSecon";
+        let second = scene.stage.simulator.bot_with_token(token).unwrap();
+        let first = scene.bot.api().bot_id();
+        second.user("Carl").say("bad 5");
+        let bot = scene
+            .stage
+            .actogram_for(&second)
+            .journal(scene.folder.path().join("bot.db"))
+            .handlers(sharing(scene.handled.clone(), obey))
+            .start()
+            .await
+            .unwrap();
+        until_snapshot(&bot, "its own is given up", |snapshot| {
+            snapshot.engine.totals.dead == 1
+        })
+        .await;
+        let watched = Watched::of(&bot);
+
+        let letters = watched.get("/dead").await.json();
+        let retried = watched.post("/dead/1/retry").await;
+        let several = watched.post_json("/dead/retry", r#"{"ids":[1,2,5]}"#).await;
+        let dropped = watched.post("/dead/3/drop").await;
+
+        let bots: Vec<_> = letters["letters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|letter| &letter["bot"])
+            .collect();
+        assert_eq!(
+            bots,
+            [
+                &json!(first),
+                &json!(first),
+                &json!(first),
+                &json!(first),
+                &json!(7_654_321)
+            ]
+        );
+        assert_eq!(retried.status, StatusCode::CONFLICT);
+        let error = retried.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(&format!("of bot {first}")), "{error}");
+        assert_eq!(
+            several.json(),
+            json!({ "done": [5], "missing": [], "damaged": [], "foreign": [1, 2] })
+        );
+        assert_eq!(dropped.status, StatusCode::OK);
+        assert_eq!(watched.get("/dead/1").await.status, StatusCode::OK);
+        assert!(bot.shutdown().await.unwrap().is_clean());
+        watched.stop().await;
+        scene.watched.stop().await;
     });
 }
 

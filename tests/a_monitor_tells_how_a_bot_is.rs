@@ -151,6 +151,8 @@ fn a_bot_is_ready_from_its_first_poll_to_its_stop() {
         );
         let metrics = scene.watched.metrics().await;
         assert_eq!(metrics[&format!("actogram_up{bot}")], 0.0);
+        // It is closed, which is no failure.
+        assert!(!metrics.contains_key(&format!("actogram_journal_writable{bot}")));
         scene.watched.stop().await;
     });
 }
@@ -303,7 +305,12 @@ fn the_metrics_count_what_happened() {
             .await;
 
         let metrics = scene.watched.metrics().await;
+        let journal = &scene.watched.get("/status").await.json()["journal"];
 
+        assert_eq!(
+            (&journal["dead_letters_dropped"], &journal["set_aside_dropped"]),
+            (&json!(0), &json!(0))
+        );
         let bot = format!("bot=\"{}\"", scene.bot.api().bot_id());
         for (name, labels, expected) in [
             ("up", "", 1.0),
@@ -320,6 +327,8 @@ fn the_metrics_count_what_happened() {
             ("dead_letters", "", 1.0),
             ("journal_rows", "", 3.0),
             ("journal_writable", "", 1.0),
+            ("dead_letters_dropped_total", "", 0.0),
+            ("journal_set_aside_dropped_total", "", 0.0),
             ("attempt_seconds_count", "", 3.0),
             ("attempt_seconds_bucket", ",le=\"300\"", 3.0),
             ("api_calls_total", ",outcome=\"sent\"", 2.0),
@@ -499,11 +508,12 @@ fn probes_may_ask_by_head_and_nothing_may_be_asked_by_a_wrong_method() {
         let scene = Scene::start().await;
 
         for path in ["/healthz", "/readyz"] {
-            assert_ne!(
-                scene.watched.request(Method::HEAD, path, &[], "").await.status,
-                405,
-                "{path}"
-            );
+            scene
+                .watched
+                .until(path, "it is well", |said| said.status == StatusCode::OK)
+                .await;
+            let said = scene.watched.request(Method::HEAD, path, &[], "").await;
+            assert_eq!((said.status, said.text.as_str()), (StatusCode::OK, ""), "{path}");
         }
         for path in [
             "/healthz", "/readyz", "/metrics", "/", "/status", "/events", "/dead",

@@ -276,6 +276,43 @@ fn letters_beyond_the_first_page_stay_while_more_die() {
 }
 
 #[test]
+fn a_letter_of_another_bot_is_named_so_and_not_retried() {
+    on_actix(async {
+        let Some(mut page) = Browser::start() else { return };
+        let scene = Scene::start(None).await;
+        page.open(&scene.watched.url, DESK);
+        until_letters(&mut page, 3);
+        scene.world.mended.store(true, SeqCst);
+        // As if another bot had been started on the journal before.
+        page.value(
+            "window.fetch = ((real) => async (url, o) => { \
+                 const answer = await real(url, o); \
+                 if (!url.startsWith('dead?')) return answer; \
+                 const list = await answer.json(); \
+                 list.letters[0].bot = 77; \
+                 list.letters[0].id = 999999; \
+                 return new Response(JSON.stringify(list)); \
+             })(fetch)",
+        );
+        page.press("#dead", "Reload");
+        page.until("!!document.getElementById('letter-999999')", "it is there");
+
+        let shown = page.text("#letter-999999");
+        assert!(shown.contains("of bot 77") && !shown.contains("Retry"), "{shown}");
+        assert!(!page.text("article:nth-of-type(2)").contains("of bot"));
+        page.press("#dead", "Retry these");
+        until_letters(&mut page, 1);
+        assert_eq!(page.text("#errors"), "");
+        scene.world.gate.open();
+        until_snapshot(&scene.bot, "the others are handled", |snapshot| {
+            snapshot.engine.totals.done == 7
+        })
+        .await;
+        scene.end().await;
+    });
+}
+
+#[test]
 fn the_age_of_a_letter_grows_while_it_is_shown() {
     on_actix(async {
         let Some(mut page) = Browser::start() else { return };

@@ -98,6 +98,7 @@ impl Reporter {
                 counter!(name, &labels).increment(number.saturating_sub(*reported));
                 *reported = number;
             }
+            Value::Total(number) => counter!(name, &labels).absolute(number),
             Value::Histogram(timings) => {
                 let bounds = timings
                     .buckets()

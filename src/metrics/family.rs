@@ -18,7 +18,7 @@ pub struct Family {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// It only grows, from 0 at the start of the bot.
+    /// It only grows, from 0 at the start of the bot unless its help says something else.
     Counter,
     /// It goes up and down.
     Gauge,
@@ -85,6 +85,8 @@ families! {
         "Time for which handlers have blocked all worker threads; 0 while one takes something.";
     DEAD_LETTERS = Gauge "actogram_dead_letters",
         "Dead letters in the journal.";
+    DEAD_LETTERS_DROPPED = Counter "actogram_dead_letters_dropped_total",
+        "Dead letters that were dropped because of their age or number, since the journal was made.";
     JOURNAL_ROWS = Gauge "actogram_journal_rows",
         "Unfinished updates in the journal.";
     JOURNAL_BYTES = Gauge "actogram_journal_bytes",
@@ -93,8 +95,10 @@ families! {
         "Size of the journal's files: database and log.";
     JOURNAL_SET_ASIDE = Gauge "actogram_journal_set_aside_rows",
         "Rows of the journal that were found damaged and set aside.";
+    JOURNAL_SET_ASIDE_DROPPED = Counter "actogram_journal_set_aside_dropped_total",
+        "Damaged rows that were dropped because of their age or number, since the journal was made.";
     JOURNAL_WRITABLE = Gauge "actogram_journal_writable",
-        "1 while the journal can be written, 0 when the disk is full, or it failed, is busy or does not answer.";
+        "1 while the journal can be written, 0 when the disk is full, or it failed, is busy or does not answer. Absent when the bot has stopped.";
     JOURNAL_SYNC_SECONDS = Histogram "actogram_journal_sync_seconds",
         "Time of the journal's commits that waited for the disk (fsync).";
     API_CALLS = Counter "actogram_api_calls_total" ["outcome"],

@@ -18,7 +18,10 @@ pub(super) struct Sample {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value {
+    /// Counts from the start of the bot.
     Counter(u64),
+    /// Counts from an earlier moment, and is the same number after a restart.
+    Total(u64),
     Gauge(f64),
     Histogram(Timings),
 }
@@ -179,12 +182,16 @@ fn doors(vitals: &Vitals, sheet: &mut Sheet) {
 fn journal(vitals: &Vitals, sheet: &mut Sheet) {
     match &vitals.journal {
         JournalVitals::None => {}
+        // It is closed, which is no failure.
+        JournalVitals::Failed(_) if matches!(vitals.stage, Stage::Stopped(_)) => {}
         JournalVitals::Failed(_) | JournalVitals::Silent => sheet.level(family::JOURNAL_WRITABLE, 0),
         #[cfg(feature = "journal")]
         JournalVitals::Open(stats) => {
             sheet.count(family::DUPLICATED, stats.duplicates);
             sheet.count(family::JOURNALED, stats.journaled);
             sheet.level(family::DEAD_LETTERS, stats.dead_letters);
+            let dropped = Value::Total(stats.dead_letters_dropped);
+            sheet.put(family::DEAD_LETTERS_DROPPED, None, dropped);
             sheet.level(family::JOURNAL_ROWS, stats.unfinished);
             sheet.level(family::JOURNAL_BYTES, stats.unfinished_bytes);
             sheet.levels(
@@ -192,6 +199,8 @@ fn journal(vitals: &Vitals, sheet: &mut Sheet) {
                 [("database", stats.file_bytes), ("log", stats.wal_bytes)],
             );
             sheet.level(family::JOURNAL_SET_ASIDE, stats.set_aside);
+            let dropped = Value::Total(stats.set_aside_dropped);
+            sheet.put(family::JOURNAL_SET_ASIDE_DROPPED, None, dropped);
             sheet.level(family::JOURNAL_WRITABLE, u64::from(stats.writable));
             sheet.put(family::JOURNAL_SYNC_SECONDS, None, Value::Histogram(stats.syncs));
         }

@@ -48,7 +48,7 @@ fn write_family<'a>(
             None => format!("bot=\"{bot}\""),
         };
         match sample.value {
-            Value::Counter(number) => line(text, name, "", &labels, number)?,
+            Value::Counter(number) | Value::Total(number) => line(text, name, "", &labels, number)?,
             Value::Gauge(number) => line(text, name, "", &labels, number)?,
             Value::Histogram(timings) => {
                 for (bound, count) in timings.buckets() {

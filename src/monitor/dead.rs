@@ -54,6 +54,8 @@ enum ReasonName {
 #[derive(Debug, Serialize)]
 struct Letter {
     id: i64,
+    /// Id of the bot that received it; another one may have been started on the journal before.
+    bot: u64,
     update_id: i64,
     kind: String,
     lane: String,
@@ -119,12 +121,7 @@ async fn show(settings: Data<Settings>, id: Path<i64>) -> HttpResponse {
 }
 
 async fn retry(settings: Data<Settings>, id: Path<i64>) -> HttpResponse {
-    changed(
-        settings
-            .bot
-            .retry_dead_letter(DeadLetterId::of(id.into_inner()))
-            .await,
-    )
+    changed(retry_own(&settings.bot, DeadLetterId::of(id.into_inner())).await)
 }
 
 async fn drop_one(settings: Data<Settings>, id: Path<i64>) -> HttpResponse {
@@ -137,10 +134,18 @@ async fn drop_one(settings: Data<Settings>, id: Path<i64>) -> HttpResponse {
 }
 
 async fn retry_all(settings: Data<Settings>, choice: Json<Choice>) -> HttpResponse {
-    change_all(&settings.bot, choice.into_inner(), async |bot, id| {
-        bot.retry_dead_letter(id).await
-    })
-    .await
+    change_all(&settings.bot, choice.into_inner(), retry_own).await
+}
+
+/// Retries a letter unless it is another bot's: that would only wait until the other bot is started.
+async fn retry_own(bot: &BotHandle, id: DeadLetterId) -> Result<bool, Error> {
+    match bot.dead_letter(id).await? {
+        Some((letter, _)) if letter.bot_id != bot.api().bot_id() => {
+            let of = letter.bot_id;
+            Err(Error::Journal(Box::new(ForeignLetter { id, of })))
+        }
+        _ => bot.retry_dead_letter(id).await,
+    }
 }
 
 async fn drop_all(settings: Data<Settings>, choice: Json<Choice>) -> HttpResponse {
@@ -159,12 +164,13 @@ async fn change_all(
     if ids.len() > MAX_CHANGE {
         return refusal(StatusCode::BAD_REQUEST, "at most 1000 ids at a time");
     }
-    let (mut done, mut absent, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut done, mut absent, mut damaged, mut foreign) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for id in ids {
         match change(bot, DeadLetterId::of(id)).await {
             Ok(true) => done.push(id),
             Ok(false) => absent.push(id),
             Err(error) if is_damaged(&error) => damaged.push(id),
+            Err(error) if is_foreign(&error) => foreign.push(id),
             // The next one would fail as well.
             Err(error) => {
                 let mut answer = json!({ "error": error.to_string() });
@@ -173,7 +179,9 @@ async fn change_all(
             }
         }
     }
-    HttpResponse::Ok().json(json!({ "done": done, "missing": absent, "damaged": damaged }))
+    HttpResponse::Ok().json(json!({
+        "done": done, "missing": absent, "damaged": damaged, "foreign": foreign,
+    }))
 }
 
 fn changed(outcome: Result<bool, Error>) -> HttpResponse {
@@ -195,9 +203,23 @@ fn failure(error: &Error) -> HttpResponse {
 fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::NoJournal => StatusCode::NOT_FOUND,
-        error if is_damaged(error) => StatusCode::CONFLICT,
+        error if is_damaged(error) || is_foreign(error) => StatusCode::CONFLICT,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     }
+}
+
+/// A dead letter is another bot's, which was started on the same journal.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "dead letter {id} is of bot {of} and would wait for it: start that bot on this journal, and retry it there"
+)]
+struct ForeignLetter {
+    id: DeadLetterId,
+    of: u64,
+}
+
+fn is_foreign(error: &Error) -> bool {
+    matches!(error, Error::Journal(cause) if cause.is::<ForeignLetter>())
 }
 
 impl From<ReasonName> for DeadLetterReason {
@@ -214,6 +236,7 @@ impl From<DeadLetter> for Letter {
     fn from(letter: DeadLetter) -> Self {
         Self {
             id: letter.id.number(),
+            bot: letter.bot_id,
             update_id: letter.update_id,
             kind: letter.kind,
             lane: letter.lane.to_string(),
