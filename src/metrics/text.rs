@@ -68,3 +68,7 @@ fn write_family<'a>(
 fn line(text: &mut String, name: &str, suffix: &str, labels: &str, value: impl Display) -> fmt::Result {
     writeln!(text, "{name}{suffix}{{{labels}}} {value}")
 }
+
+#[cfg(all(test, feature = "journal", feature = "webhook"))]
+#[path = "text_tests.rs"]
+mod tests;
