@@ -80,7 +80,7 @@ fn a_bot_whose_thread_ends_while_it_stops_is_lost() {
     stage.bot.user("Ann").say("hello");
     let bot = stage
         .actogram()
-        .handlers(sharing(gate.clone(), |gate: Gate, _: Context| async move {
+        .handlers(sharing(gate, |gate: Gate, _: Context| async move {
             gate.pass().await;
         }));
     let bot = std::thread::spawn(move || {

@@ -21,6 +21,10 @@ pub(super) enum Value {
     /// Counts from the start of the bot.
     Counter(u64),
     /// Counts from an earlier moment, and is the same number after a restart.
+    #[cfg_attr(
+        not(feature = "journal"),
+        expect(dead_code, reason = "only a journal outlives a start")
+    )]
     Total(u64),
     Gauge(f64),
     Histogram(Timings),
