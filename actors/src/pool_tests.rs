@@ -311,7 +311,6 @@ fn a_blocked_thread_holds_no_close_and_what_waited_for_it_never_begins() {
     });
 }
 
-/// In virtual time the patience of the start passes at once.
 #[test]
 fn workers_are_silent_only_while_all_of_them_are_blocked() {
     on_actix(async {
@@ -342,6 +341,7 @@ fn workers_are_silent_only_while_all_of_them_are_blocked() {
     });
 }
 
+/// In virtual time the patience of the start passes at once.
 #[test]
 fn a_start_on_a_blocked_thread_is_an_error_and_harms_nobody() {
     let runner = actix_rt::System::with_tokio_rt(|| {

@@ -1,10 +1,18 @@
 //! Reporting to the recorder that the application has installed.
 
-use std::{collections::HashMap, pin::pin, thread, time::Duration};
+use std::{collections::HashMap, pin::pin, sync::LazyLock, thread, time::Duration};
 
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use futures_util::future::{Either, select};
-use tokio::{runtime, sync::watch, time::sleep};
+use tokio::{
+    runtime,
+    sync::{
+        mpsc::{UnboundedSender, unbounded_channel},
+        watch,
+    },
+    task::{LocalSet, spawn_local},
+    time::sleep,
+};
 
 use super::{
     family::{Family, Kind},
@@ -17,20 +25,39 @@ use crate::handle::BotHandle;
 /// bot has stopped.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Starts the thread that reports the numbers of a bot until it has stopped, and says when the final ones are made. On the
-/// thread of the bot nobody would report that it hangs, or has ended.
-pub(crate) fn publish(bot: BotHandle, made: watch::Sender<bool>) {
+/// Leads to the thread that reports the numbers of all bots of the process. On the thread of a bot nobody would report that
+/// it hangs, or has ended.
+static REPORTING: LazyLock<UnboundedSender<Reported>> = LazyLock::new(|| {
+    let (sender, mut bots) = unbounded_channel();
     let body = move || match runtime::Builder::new_current_thread().enable_time().build() {
-        Ok(runtime) => {
-            runtime.block_on(report(bot));
-            made.send_replace(true);
-        }
+        Ok(runtime) => LocalSet::new().block_on(&runtime, async move {
+            while let Some(Reported { bot, made }) = bots.recv().await {
+                // A task each: a panic of the recorder ends that of one bot.
+                spawn_local(async move {
+                    report(bot).await;
+                    made.send_replace(true);
+                });
+            }
+        }),
         Err(error) => tracing::error!(%error, "no numbers are reported, there is no timer for it"),
     };
     let thread = thread::Builder::new().name("actogram-metrics".to_owned());
     if let Err(error) = thread.spawn(body) {
         tracing::error!(%error, "no numbers are reported, there is no thread for it");
     }
+    sender
+});
+
+/// A bot whose numbers are to be reported, and whom to tell when the final ones are.
+struct Reported {
+    bot: BotHandle,
+    made: watch::Sender<bool>,
+}
+
+/// Reports the numbers of a bot until it has stopped, and says when the final ones are made.
+pub(crate) fn publish(bot: BotHandle, made: watch::Sender<bool>) {
+    // Without a thread nobody is told, and nobody waits.
+    let _ = REPORTING.send(Reported { bot, made });
 }
 
 /// Reports the numbers of a bot until it has stopped, and the final ones then. Ends within 2 s after that.

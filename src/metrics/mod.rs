@@ -2,9 +2,9 @@
 //! Prometheus reads.
 //!
 //! With the cargo feature `metrics` a running bot reports to the recorder that the application has installed, every
-//! [`INTERVAL`] and once more, with the final numbers, when it has stopped, from a thread of its own, because a bot whose thread
-//! hangs could not report that; without a recorder that comes to nothing. No recorder is installed here. [`render`] needs none: it
-//! writes the same numbers, under the same names, from [`Vitals`].
+//! [`INTERVAL`] and once more, with the final numbers, when it has stopped. One thread does that for all bots of the process,
+//! because a bot whose thread hangs could not report that; without a recorder it comes to nothing. No recorder is installed here.
+//! [`render`] needs none: it writes the same numbers, under the same names, from [`Vitals`].
 //!
 //! ```no_run
 //! # async fn example(bot: actogram::BotHandle) {
