@@ -273,7 +273,7 @@ impl BotHandle {
     }
 
     /// Waits until the engine has stopped or its thread has ended.
-    #[cfg(any(feature = "metrics", feature = "webhook"))]
+    #[cfg(feature = "metrics")]
     pub(crate) async fn stopped(&self) {
         // What became of it is told elsewhere.
         let _ = self.engine.wait().await;
