@@ -20,8 +20,7 @@ const MAX_HOLDER: u64 = 256;
 /// Ownership of a database; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct OwnerLock {
-    /// Closing it releases the lock.
-    _file: File,
+    file: File,
 }
 
 impl OwnerLock {
@@ -55,7 +54,15 @@ impl OwnerLock {
         file.set_len(0)
             .and_then(|()| file.write_all(text.as_bytes()))
             .map_err(|error| failed("write to the lock file", error))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for OwnerLock {
+    fn drop(&mut self) {
+        // Closing the file would release the lock only when nobody else has it open, and a program that another thread is
+        // about to start has, until it runs.
+        let _ = self.file.unlock();
     }
 }
 
@@ -119,6 +126,20 @@ mod tests {
         let database = folder.path().join("a.db");
 
         drop(OwnerLock::acquire(&database, NOW).unwrap());
+
+        OwnerLock::acquire(&database, NOW).unwrap();
+    }
+
+    /// As a program that is being started, between its fork and its exec.
+    #[test]
+    fn a_lock_is_free_again_although_somebody_else_still_has_the_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("a.db");
+        let owner = OwnerLock::acquire(&database, NOW).unwrap();
+        let _inherited = owner.file.try_clone().unwrap();
+        OwnerLock::acquire(&database, NOW).unwrap_err();
+
+        drop(owner);
 
         OwnerLock::acquire(&database, NOW).unwrap();
     }
