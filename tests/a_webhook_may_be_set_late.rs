@@ -16,7 +16,7 @@ use std::{
 };
 
 use actogram::{Bot, BotHandle, Context, Error, Webhook, WebhookRegistration, WebhookRoute, api::Server};
-use scripted_server::{HandTurnedClock, Reply, ScriptedServer, error, flood_wait, ok};
+use scripted_server::{HandTurnedClock, Reply, ScriptedServer, error, flood_wait, ok, raw};
 use support::{Gate, on_actix, sharing};
 use webhook_poster::{
     SECRET,
@@ -199,6 +199,31 @@ fn nothing_is_tried_any_more_after_a_stop() {
             settle(&bot).await;
         }
         assert_eq!(tries(&server), 1);
+    });
+}
+
+#[test]
+fn stopping_does_not_wait_for_a_webhook_that_cannot_be_set() {
+    on_actix(async {
+        let clock = HandTurnedClock::stop();
+        let server = ScriptedServer::start(|_| raw("502 Bad Gateway", "<html>"));
+        let starting = actix_rt::spawn(start(scripted(&server)));
+        scripted_server::until("it tries", || !server.requests().is_empty()).await;
+        clock.turn(PATIENCE + MOMENT).await;
+
+        let (bot, _route) = starting.await.unwrap().unwrap();
+
+        // The call is repeated quickly before it has failed.
+        let begun = Instant::now();
+        while registration(&bot).await == (WebhookRegistration::Pending { last_error: None }) {
+            assert!(begun.elapsed() < scripted_server::LONG, "it tries for too long");
+            clock.turn(10 * MOMENT).await;
+        }
+        let WebhookRegistration::Pending { last_error } = registration(&bot).await else {
+            panic!("it cannot be set")
+        };
+        assert!(last_error.unwrap().contains("getWebhookInfo"));
+        assert!(bot.shutdown().await.unwrap().is_clean());
     });
 }
 

@@ -259,24 +259,6 @@ fn a_start_that_nobody_waits_for_any_more_sets_nothing_and_leaves_nothing_behind
     });
 }
 
-#[test]
-fn stopping_does_not_wait_for_a_webhook_that_cannot_be_set() {
-    on_actix(async {
-        let server = ScriptedServer::start(|_| raw("502 Bad Gateway", "<html>"));
-        let (bot, route) = (scripted(&server), webhook());
-
-        let starting = actix_rt::spawn(start(bot, route));
-        support::until("it tries", || server.requests().len() > 1).await;
-        let (bot, _route) = starting.await.unwrap().unwrap();
-
-        let WebhookRegistration::Pending { last_error } = registration(&bot).await else {
-            panic!("it cannot be set")
-        };
-        assert!(last_error.unwrap().contains("getWebhookInfo"));
-        assert!(bot.shutdown().await.unwrap().is_clean());
-    });
-}
-
 /// It could overwrite what the next process has set meanwhile.
 #[test]
 fn a_stop_sets_nothing_any_more_although_it_drains() {

@@ -1,6 +1,9 @@
 //! The journal's store, as its one owner sees it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -26,6 +29,10 @@ use super::{
 use crate::broadcast::{ChatRecord, ChatsFilter};
 use crate::timings::{Stopwatch, Timings};
 
+/// Time to wait for another program that writes once it was waited for in vain. What else the store is asked, and a stop,
+/// would otherwise wait as long again each time.
+const SHORT_WAIT: Duration = Duration::from_millis(200);
+
 /// The journal's store. Everything in it blocks the calling thread.
 ///
 /// It exists once per file. What is written goes through [`transaction`](Self::transaction), whose closure gets a
@@ -39,6 +46,8 @@ pub(crate) struct Store {
     epoch: i64,
     /// What `conn` is set to.
     durability: Durability,
+    /// How long `conn` waits for another program that writes.
+    wait: Duration,
     /// Whether a write had an unknown outcome; then nothing is ever written again.
     failed: bool,
     /// Time of the commits that waited for the disk.
@@ -96,6 +105,7 @@ impl Store {
             conn,
             path,
             file,
+            wait: options.busy_timeout,
             options,
             epoch,
             durability: Durability::Power,
@@ -144,7 +154,21 @@ impl Store {
             },
             work,
         );
+        let usual = self.options.busy_timeout;
+        match &result {
+            Err(JournalError::Busy { .. }) => self.wait_for_others(usual.min(SHORT_WAIT))?,
+            _ => self.wait_for_others(usual)?,
+        }
         self.note(result)
+    }
+
+    /// Sets how long another program that writes is waited for.
+    fn wait_for_others(&mut self, wait: Duration) -> Result<(), JournalError> {
+        if self.wait != wait {
+            self.conn.busy_timeout(wait)?;
+            self.wait = wait;
+        }
+        Ok(())
     }
 
     /// Returns the updates at these places, in the same order. Each is checked.

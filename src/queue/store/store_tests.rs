@@ -361,6 +361,34 @@ fn a_program_that_holds_the_write_lock_makes_the_journal_busy_and_not_broken() {
     store.push_new(&updates(1));
 }
 
+/// What is asked of a journal that another program holds, and a stop, would take the usual wait each time.
+#[test]
+fn a_program_that_was_waited_for_in_vain_is_waited_for_only_briefly_until_it_has_gone() {
+    let place = Place::new();
+    let usual = 201;
+    let options = StoreOptions {
+        busy_timeout: std::time::Duration::from_millis(usual),
+        ..StoreOptions::default()
+    };
+    let (mut store, _) = place.try_open(options).unwrap();
+    let wait = |store: &Store| -> u32 {
+        store
+            .connection()
+            .query_row("PRAGMA busy_timeout", [], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(u64::from(wait(&store)), usual);
+    let other = Connection::open(place.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+    store.transaction(Durability::Power, |_| Ok(())).unwrap_err();
+    assert_eq!(wait(&store), 200);
+
+    other.execute_batch("ROLLBACK").unwrap();
+    store.push_new(&updates(1));
+    assert_eq!(u64::from(wait(&store)), usual);
+}
+
 #[test]
 fn a_missing_folder_is_no_journal_of_its_own() {
     let place = Place::new();
