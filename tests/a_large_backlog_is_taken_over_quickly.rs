@@ -16,7 +16,7 @@ use std::{
 };
 
 use actogram_simulator::Fault;
-use oracle::{History, Keeping, all_answered};
+use oracle::{History, Keeping, all_answered, wait_for_all_answers};
 use rustix::process::Signal;
 use support::{Program, Stage};
 
@@ -62,7 +62,7 @@ fn a_backlog_that_was_killed_is_handled_in_order_and_its_space_is_given_back() {
         started.elapsed(),
         peak(&second)
     );
-    assert!(stage.bot.wait_for(LONG, all_answered), "all are answered");
+    wait_for_all_answers(&stage.bot);
     println!(
         "all answered after {:.1?}, peak memory {}",
         started.elapsed(),

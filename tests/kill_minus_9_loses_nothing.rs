@@ -15,12 +15,12 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actogram_simulator::Fault;
-use oracle::{Answer, History, IssuedText, Keeping, all_answered};
-use support::{PATIENCE, Program, Stage};
+use oracle::{Answer, History, IssuedText, Keeping, all_answered, wait_for_all_answers};
+use support::{Program, Stage};
 
 /// Starts the echo program with or without a journal.
 fn echo(stage: &Stage, journal: Option<&Path>) -> Program {
@@ -79,26 +79,6 @@ fn a_storm_of_kills_with_a_journal_loses_nothing_and_keeps_every_chat_in_order()
     storm(Some(&folder.path().join("bot.db")));
 }
 
-/// Waits until everything is answered and confirmed, as long as there is progress. After a large storm the ledger is long,
-/// so it is looked at now and then and not at each change.
-fn wait_for_all_answers(stage: &Stage) {
-    let (mut answers, mut progress) = (0, Instant::now());
-    while !stage
-        .bot
-        .view(|view| view.pending_count() == 0 && all_answered(view))
-    {
-        let now = stage.bot.view(|view| view.sent().len());
-        if now > answers {
-            (answers, progress) = (now, Instant::now());
-        }
-        assert!(
-            progress.elapsed() < PATIENCE,
-            "no more answers come, {answers} came"
-        );
-        thread::sleep(Duration::from_millis(200));
-    }
-}
-
 fn storm(journal: Option<&Path>) {
     let kills: usize = setting("ACTOGRAM_KILLS").unwrap_or(12);
     let seed: u64 = setting("ACTOGRAM_SEED").unwrap_or_else(|| fastrand::u64(..));
@@ -140,7 +120,7 @@ fn storm(journal: Option<&Path>) {
     stop.store(true, Ordering::Relaxed);
     speakers.join().unwrap();
     let last = echo(&stage, journal);
-    wait_for_all_answers(&stage);
+    wait_for_all_answers(&stage.bot);
     last.kill();
 
     let keeping = if journal.is_some() {

@@ -20,7 +20,7 @@ use std::{
 };
 
 use actogram_simulator::Fault;
-use oracle::{History, Keeping, all_answered};
+use oracle::{History, Keeping, all_answered, wait_for_all_answers};
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::Signal;
 use support::{Program, Stage};
@@ -137,8 +137,7 @@ fn a_storm_of_kills_under_the_posts_of_the_server_loses_nothing_and_keeps_every_
         kills_with_work += usize::from(!stage.bot.view(all_answered));
     }
     let last = start(&stage, address, Some(address), &journal);
-    stage.until_blocking("everything is answered", all_answered);
-    stage.until_blocking("everything is confirmed", |view| view.pending_count() == 0);
+    wait_for_all_answers(&stage.bot);
     stop(last);
 
     let history = History::of_echo(&stage.bot, Keeping::Journal, kills, kills_with_work);

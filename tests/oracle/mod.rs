@@ -4,9 +4,15 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    thread,
+    time::{Duration, Instant},
+};
 
 use actogram_simulator::{Bot as SimulatedBot, View};
+
+use super::support::PATIENCE;
 
 /// What happened in a run, as the server saw it.
 #[derive(Clone, Debug, Default)]
@@ -180,4 +186,20 @@ pub(crate) fn all_answered(view: &View<'_>) -> bool {
         .map(|sent| (sent.chat_id, &sent.text))
         .collect();
     answered.len() == view.issued().len()
+}
+/// Waits until everything is answered and confirmed, as long as there is progress. After a large storm the ledger is long,
+/// so it is looked at now and then and not at each change.
+pub(crate) fn wait_for_all_answers(bot: &SimulatedBot) {
+    let (mut answers, mut progress) = (0, Instant::now());
+    while !bot.view(|view| view.pending_count() == 0 && all_answered(view)) {
+        let now = bot.view(|view| view.sent().len());
+        if now > answers {
+            (answers, progress) = (now, Instant::now());
+        }
+        assert!(
+            progress.elapsed() < PATIENCE,
+            "no more answers come, {answers} came"
+        );
+        thread::sleep(Duration::from_millis(200));
+    }
 }
