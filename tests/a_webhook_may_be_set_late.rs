@@ -134,27 +134,37 @@ async fn settle(bot: &BotHandle) {
     }
 }
 
+/// Starts a bot whose first `setWebhook` gets this answer when starting has waited long enough, and checks that it is tried
+/// again after the pause, and works then. Returns what the bot told in between.
+async fn is_set_after(pause: Duration, answer: Reply) -> WebhookRegistration {
+    let clock = HandTurnedClock::stop();
+    let (server, decide) = hesitating(answer);
+    let bot = start_undecided(&server, scripted(&server), &clock).await;
+    decide.send(()).unwrap();
+    let told = decided(&bot).await;
+    assert!(!bot.is_stopping());
+
+    clock.turn(pause - MOMENT).await;
+    settle(&bot).await;
+    assert_eq!(tries(&server), 1, "a moment too early");
+    clock.turn(2 * MOMENT).await;
+    until_set(&bot).await;
+
+    assert_eq!(tries(&server), 2);
+    assert!(bot.shutdown().await.unwrap().is_clean());
+    told
+}
+
 #[test]
 fn a_wait_that_the_server_asks_for_is_waited_to_the_moment() {
     on_actix(async {
-        let clock = HandTurnedClock::stop();
         // Longer than calls wait by themselves.
-        let (server, decide) = hesitating(flood_wait(100));
-        let bot = start_undecided(&server, scripted(&server), &clock).await;
-        decide.send(()).unwrap();
-        let WebhookRegistration::Pending { last_error } = decided(&bot).await else {
+        let told = is_set_after(Duration::from_secs(100), flood_wait(100)).await;
+
+        let WebhookRegistration::Pending { last_error } = told else {
             panic!("it was told to wait")
         };
         assert!(last_error.unwrap().contains("flood control"));
-
-        clock.turn(Duration::from_secs(100) - MOMENT).await;
-        settle(&bot).await;
-
-        assert_eq!(tries(&server), 1, "a moment too early");
-        clock.turn(2 * MOMENT).await;
-        until_set(&bot).await;
-        assert_eq!(tries(&server), 2);
-        assert!(bot.shutdown().await.unwrap().is_clean());
     });
 }
 
@@ -163,24 +173,14 @@ fn a_wait_that_the_server_asks_for_is_waited_to_the_moment() {
 #[test]
 fn a_refusal_after_the_start_is_told_and_repeated_once_a_minute() {
     on_actix(async {
-        let clock = HandTurnedClock::stop();
-        let (server, decide) = hesitating(error(400, "Bad Request: bad webhook: Failed to resolve host"));
-        let bot = start_undecided(&server, scripted(&server), &clock).await;
-        decide.send(()).unwrap();
+        let refusal = error(400, "Bad Request: bad webhook: Failed to resolve host");
 
-        let WebhookRegistration::Refused { reason } = decided(&bot).await else {
+        let told = is_set_after(Duration::from_secs(60), refusal).await;
+
+        let WebhookRegistration::Refused { reason } = told else {
             panic!("it was refused")
         };
-
         assert!(reason.contains("Failed to resolve host"), "{reason}");
-        assert!(!bot.is_stopping());
-        clock.turn(Duration::from_secs(60) - MOMENT).await;
-        settle(&bot).await;
-        assert_eq!(tries(&server), 1, "a moment too early");
-        clock.turn(2 * MOMENT).await;
-        until_set(&bot).await;
-        assert_eq!(tries(&server), 2);
-        assert!(bot.shutdown().await.unwrap().is_clean());
     });
 }
 
