@@ -7,6 +7,8 @@
 mod oracle;
 mod strace;
 mod support;
+#[cfg(feature = "webhook")]
+mod webhook_poster;
 
 use std::{
     fs,
@@ -157,6 +159,68 @@ fn a_batch_whose_sync_failed_is_neither_confirmed_nor_handled_and_ends_the_bot()
         "what may not be on the disk stays with the server"
     );
     scene.everything_is_answered_after_a_restart(1, "a failed sync");
+}
+
+/// What the server posts again after the restart is not handled twice, whether it got into the file or not.
+#[cfg(feature = "webhook")]
+#[test]
+fn a_post_whose_sync_failed_is_not_acknowledged_and_ends_the_bot() {
+    use webhook_poster::{
+        SECRET, text_update,
+        wire::{Wire, post},
+    };
+    if !strace::is_there() {
+        return;
+    }
+    let scene = Scene::new();
+    let ann = scene.stage.bot.user("Ann");
+    ann.say("/start");
+    let address = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let start = || {
+        let program = scene.stage.run_example_with("webhook", |command| {
+            command
+                .env("ACTOGRAM_JOURNAL", scene.path("bot.db"))
+                .env("TELEGRAM_WEBHOOK_SECRET", SECRET)
+                .env("ADDRESS", address.to_string());
+        });
+        until_blocking("it listens", || std::net::TcpStream::connect(address).is_ok());
+        program
+    };
+    let send = |id, text| {
+        let update = text_update(id, ann.chat_id(), text);
+        Wire::once(address, &post("/telegram", SECRET, update.as_bytes()))
+    };
+    let heard = |count| {
+        scene
+            .stage
+            .until_blocking("it is answered", |view| view.sent().len() == count);
+    };
+    let failing = start();
+    assert_eq!(send(1, "one").status, 200);
+    heard(1);
+
+    let strace = scene.inject_into(&failing, "fsync,fdatasync", "fsync,fdatasync:error=EIO:when=1+");
+    let refused = send(2, "two");
+    let (status, printed) = failing.wait();
+    strace.wait();
+
+    assert_eq!(refused.status, 503, "{printed}");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    assert!(status.code().is_some_and(|code| code != 0), "{status}: {printed}");
+    assert!(
+        printed.contains("the disk did not take what was written to the journal; check the disk"),
+        "{printed}"
+    );
+    assert_eq!(ann.heard(), ["one"]);
+    let well = start();
+    assert_eq!((send(1, "one").status, send(2, "two").status), (200, 200));
+    heard(2);
+    well.signal(Signal::TERM);
+    assert!(well.wait().0.success());
+    assert_eq!(ann.heard(), ["one", "two"]);
 }
 
 #[test]

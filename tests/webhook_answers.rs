@@ -226,6 +226,19 @@ fn who_is_refused_in_the_middle_of_a_body_loses_the_connection() {
     scene.end();
 }
 
+#[test]
+fn an_update_of_which_the_end_is_missing_is_counted_and_not_kept() {
+    let scene = Scene::new(|webhook| webhook);
+    let update = text_update(1, 7, "half");
+    let whole = post("/telegram", SECRET, update.as_bytes());
+    let mut wire = Wire::open(scene.host.address).unwrap();
+    wire.write(&whole[..whole.len() - 1]).unwrap();
+    drop(wire);
+    until_blocking("it is counted", || scene.counts().refused.cut_off == 1);
+    assert_eq!(scene.counts().accepted, 0);
+    scene.end();
+}
+
 /// What no server sends, but anybody can: all of it is answered, and none of it hurts.
 #[test]
 fn strange_requests_are_answered_and_harm_nothing() {
