@@ -120,6 +120,27 @@ fn it_serves_its_route_and_nothing_else() {
 }
 
 #[test]
+fn a_refusal_of_the_server_ends_it_with_what_the_server_said_and_frees_the_address() {
+    let stage = Stage::lenient();
+    let address = free_address();
+
+    let program = stage.run_example_with("webhook", |command| {
+        command
+            .env("TELEGRAM_WEBHOOK_SECRET", SECRET)
+            .env("TELEGRAM_WEBHOOK_URL", "http://bots.example.org/telegram")
+            .env("ADDRESS", address.to_string());
+    });
+    let (status, printed) = program.wait();
+
+    assert!(!status.success(), "{printed}");
+    assert!(
+        printed.contains("register(..)") && printed.contains("An HTTPS URL must be provided"),
+        "{printed}"
+    );
+    assert!(TcpListener::bind(address).is_ok());
+}
+
+#[test]
 fn an_address_that_is_no_text_is_not_passed_over() {
     let stage = Stage::lenient();
 
