@@ -51,12 +51,10 @@ fn a_stuck_chat_holds_neither_other_chats_nor_the_next_batches() {
         others.say_all((0..120).map(|n| format!("text {n}")));
         support::until("the others are served", || handled.len() == 120).await;
 
-        let snapshot = bot.snapshot().await.unwrap().engine;
-        assert_eq!(
-            (snapshot.running, snapshot.waiting),
-            (1, 0),
-            "what waits, waits in the journal"
-        );
+        until_snapshot(&bot, "what waits, waits in the journal", |snapshot| {
+            (snapshot.engine.running, snapshot.engine.waiting) == (1, 0)
+        })
+        .await;
         gate.open();
         support::until("the stuck chat is served", || handled.len() == 270).await;
         assert!(bot.shutdown().await.unwrap().is_clean());
