@@ -10,16 +10,17 @@ mod support;
 #[cfg(feature = "webhook")]
 mod webhook_poster;
 
+#[cfg(feature = "monitor")]
+use std::io::{Read, Write};
+#[cfg(feature = "webhook")]
+use std::net::TcpListener;
+#[cfg(any(feature = "monitor", feature = "webhook"))]
+use std::net::TcpStream;
 use std::{
     fs,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
-};
-#[cfg(feature = "monitor")]
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
 };
 
 use actogram_simulator::{Fault, View};
@@ -175,10 +176,7 @@ fn a_post_whose_sync_failed_is_not_acknowledged_and_ends_the_bot() {
     let scene = Scene::new();
     let ann = scene.stage.bot.user("Ann");
     ann.say("/start");
-    let address = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let start = || {
         let program = scene.stage.run_example_with("webhook", |command| {
             command
@@ -186,7 +184,7 @@ fn a_post_whose_sync_failed_is_not_acknowledged_and_ends_the_bot() {
                 .env("TELEGRAM_WEBHOOK_SECRET", SECRET)
                 .env("ADDRESS", address.to_string());
         });
-        until_blocking("it listens", || std::net::TcpStream::connect(address).is_ok());
+        until_blocking("it listens", || TcpStream::connect(address).is_ok());
         program
     };
     let send = |id, text| {
